@@ -1,0 +1,33 @@
+"""Contracts of Forestay's topics: pydantic models, and the JSON Schemas generated from them."""
+
+from forestay_schemas.click_event import ClickEvent
+from forestay_schemas.clock_record import ClockRecord
+from forestay_schemas.decision import Candidate, Decision, Suppressed
+from forestay_schemas.retention_action import (
+    Churn,
+    ExperimentArm,
+    PolicyStamp,
+    Reason,
+    RetentionAction,
+    Trigger,
+)
+from forestay_schemas.types import ActionKind, EventName, Rung, TriggerKind, rfc3339
+
+__all__ = [
+    "ActionKind",
+    "Candidate",
+    "Churn",
+    "ClickEvent",
+    "ClockRecord",
+    "Decision",
+    "EventName",
+    "ExperimentArm",
+    "PolicyStamp",
+    "Reason",
+    "RetentionAction",
+    "Rung",
+    "Suppressed",
+    "Trigger",
+    "TriggerKind",
+    "rfc3339",
+]

@@ -1,0 +1,80 @@
+"""The contract of the `retention-actions` topic."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from forestay_schemas.types import ActionKind, FiniteFloat, Identifier, Label, Rung, Timestamp, TriggerKind
+
+Probability = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+
+class Contract(BaseModel):
+    """What all output contracts share: frozen, no unknown fields, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Trigger(Contract):
+    """What made the user worth a score: the event, or the silence, at these source coordinates.
+
+    A silence has no event; its coordinates are those of the record whose event time made it due.
+    """
+
+    kind: TriggerKind
+    event_id: Identifier | None
+    topic: str
+    partition: int
+    offset: int
+
+
+class Churn(Contract):
+    """The probability that the user does not order within the horizon, and where it came from."""
+
+    probability: Probability
+    horizon_days: int
+    model: str
+    version: str
+    rung: Rung
+
+
+class PolicyStamp(Contract):
+    """Which policy chose, and with what probability it chose this."""
+
+    name: str
+    version: str
+    propensity: Probability
+
+
+class Reason(Contract):
+    """Why: a code for machines and a sentence for people."""
+
+    code: str
+    text: str
+
+
+class ExperimentArm(Contract):
+    """The experiment and the arm the user is in."""
+
+    name: str
+    arm: str
+
+
+class RetentionAction(Contract):
+    """One thing to do for one user, at once. The same `action_id` is the same action: do it once."""
+
+    action_id: Identifier
+    user_id: Identifier
+    decided_at: Timestamp
+    expires_at: Timestamp
+    kind: ActionKind
+    offer_id: Identifier
+    channel: Label
+    payload: dict[str, JsonValue]
+    cost: FiniteFloat
+    reasons: list[Reason]
+    trigger: Trigger
+    churn: Churn
+    policy: PolicyStamp
+    experiment: ExperimentArm | None
+    decision_id: Identifier

@@ -1,0 +1,62 @@
+"""Guardrails: rules that remove offers before the policy may choose (design D11)."""
+
+from collections.abc import Iterator, Sequence
+
+from forestay.core.catalogue import Catalogue, Offer
+from forestay.core.hashing import unit_interval
+from forestay.core.situation import Situation
+from forestay.core.units import DAY
+from forestay.core.user_state import Contact, UserState
+from forestay_schemas.decision import Suppressed
+
+
+def in_holdout(user_id: str, catalogue: Catalogue) -> bool:
+    """Says whether the user is never to be acted upon: a hash anyone can recompute from id and salt."""
+    return unit_interval(catalogue.guardrails.salt, user_id) < catalogue.guardrails.holdout
+
+
+def screen(
+    situation: Situation, state: UserState, probability: float, catalogue: Catalogue
+) -> tuple[list[Offer], list[Suppressed]]:
+    """Returns the offers that may be made now, and the others each with the first rule that removed it."""
+    general = next(_general(situation, state.contacts, catalogue), None)
+    allowed: list[Offer] = []
+    suppressed: list[Suppressed] = []
+    for offer in catalogue.offers:
+        code = general or next(_specific(situation, state, probability, offer), None)
+        if code is None:
+            allowed.append(offer)
+        else:
+            suppressed.append(Suppressed(offer_id=offer.id, kind=offer.kind, code=code))
+    return allowed, suppressed
+
+
+def _general(situation: Situation, contacts: Sequence[Contact], catalogue: Catalogue) -> Iterator[str]:
+    """Yields the codes of the rules that forbid every offer."""
+    rules = catalogue.guardrails
+    if in_holdout(situation.user_id, catalogue):
+        yield "holdout"
+    if contacts and situation.now - contacts[-1].ts < rules.cooldown_days * DAY:
+        yield "cooldown"
+    if rules.cap_contacts is not None:
+        since = situation.now - rules.cap_days * DAY
+        if sum(contact.ts > since for contact in contacts) >= rules.cap_contacts:
+            yield "frequency_cap"
+
+
+def _specific(situation: Situation, state: UserState, probability: float, offer: Offer) -> Iterator[str]:
+    """Yields the codes of the rules that forbid this offer."""
+    rules = offer.eligibility
+    if situation.trigger.kind not in rules.triggers:
+        yield "not_for_this_trigger"
+    if probability < rules.min_probability:
+        yield "risk_too_low"
+    if situation.feature("orders_total") < rules.min_orders:
+        yield "too_few_orders"
+    if situation.feature("spend_total") < rules.min_spend:
+        yield "too_little_spend"
+    if rules.countries is not None and state.country not in rules.countries:
+        yield "other_country"
+    earliest = situation.now - offer.cooldown_days * DAY
+    if any(contact.offer_id == offer.id and contact.ts > earliest for contact in state.contacts):
+        yield "offer_cooldown"

@@ -1,0 +1,1 @@
+"""The imperative shell: Faust, Kafka and Triton around the core."""

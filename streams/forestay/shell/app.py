@@ -1,0 +1,148 @@
+"""The Faust app of a worker: membership and the agent from Faust, everything between in our own hands."""
+
+import logging
+from collections.abc import AsyncIterable, Mapping
+from typing import Any, cast
+
+import faust
+from faust.app.base import BootStrategy
+from faust.types import TP, EventT
+from faust.types.transports import TransportT
+from mode import CrashingSupervisor
+
+from forestay.core.catalogue import Catalogue
+from forestay.settings import ClockSource, Settings
+from forestay.shell.clock import ClockTeller
+from forestay.shell.engine import Engine
+from forestay.shell.pipeline import Outside
+from forestay.shell.publisher import KafkaPublisher
+from forestay.shell.scorer import TritonScorer
+from forestay.shell.timings import Timings
+from forestay.shell.transport import Chunk, ChunkConsumer, ChunkTransport
+
+logger = logging.getLogger(__name__)
+
+#: Chunks between the consumer and the agent, over all partitions.
+_CHUNKS = 8
+
+
+class _Boot(BootStrategy):
+    """What Faust starts: no producer (ours is awaited), no web server (nothing of ours is behind it yet)."""
+
+    enable_kafka_producer = False
+    enable_web = False
+
+
+class RetentionApp(faust.App):
+    """A Faust app that consumes chunks, and starts to read where durable state ends."""
+
+    BootStrategy = _Boot
+
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+        """Composes the worker; nothing connects before it starts."""
+        kafka = settings.kafka
+        super().__init__(
+            kafka.group_id,
+            broker=[f"kafka://{server}" for server in kafka.bootstrap_servers.split(",")],
+            store="memory://",
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=_CHUNKS,
+            broker_session_timeout=kafka.session_timeout_seconds,
+            broker_request_timeout=max(kafka.request_timeout_seconds, kafka.session_timeout_seconds),
+            worker_redirect_stdouts=False,
+        )
+        self.kafka = kafka
+        self.settings = settings
+        self.timings = Timings()
+        self._scorer = TritonScorer(settings.triton)
+        self._publisher = KafkaPublisher(kafka, settings.worker.barrier_deadline_seconds)
+        outside = Outside(self._scorer, self._publisher, self, settings.topics, settings.worker, self.timings)
+        self.engine = Engine(settings, catalogue, outside, self._fail)
+        self._chunks = self.channel(maxsize=_CHUNKS)
+        self.agent(self._chunks, name="retention", supervisor_strategy=CrashingSupervisor)(self._retention)
+        for name in (settings.topics.clickstream, settings.topics.clock):
+            self.topics.add(self.topic(name, acks=False))
+        self.on_rebalance_complete.connect(self._take_over)
+        self.on_partitions_revoked.connect(self._hand_over)
+
+    # -- life ----------------------------------------------------------------------------------------
+
+    async def on_start(self) -> None:
+        """Connects to Triton and opens the producer."""
+        await super().on_start()
+        await self.add_async_context(self._scorer)
+        await self.add_async_context(self._publisher)
+
+    async def on_started(self) -> None:
+        """Begins to tell quiet partitions the time."""
+        await super().on_started()
+        worker = self.settings.worker
+        if worker.clock is ClockSource.WALL:
+            teller = ClockTeller(
+                self.engine,
+                self._publisher,
+                self._chunk_consumer,
+                self.settings.topics,
+                worker.clock_interval_seconds,
+            )
+            self.add_future(teller.run())
+
+    async def on_stop(self) -> None:
+        """Ends with a barrier: the batch in work becomes durable, the rest is left unread."""
+        await self.engine.hand_over(self.settings.worker.shutdown_deadline_seconds / 2)
+        logger.info("stopped after %s", self.timings)
+        await super().on_stop()
+
+    def _fail(self, error: BaseException) -> None:
+        """Stops the worker: what is not durable stays unacknowledged and is made again after a restart."""
+        logger.error("stopping: %s", error, exc_info=error)
+        self.loop.create_task(self.crash(error))
+
+    # -- membership ----------------------------------------------------------------------------------
+
+    async def _take_over(self, *args: Any, **kwargs: Any) -> None:
+        """Restores the assigned partitions before Faust lets their records flow."""
+        del args, kwargs
+        numbers = {tp.partition for tp in self.consumer.assignment()}
+        await self.engine.take_over(numbers, self.consumer_generation_id)
+        logger.info("worker ready: partitions %s", sorted(numbers))
+
+    async def _hand_over(self, *args: Any, **kwargs: Any) -> None:
+        """Makes everything durable before the partitions go to another worker."""
+        del args, kwargs
+        await self.engine.hand_over(self.kafka.rebalance_timeout_seconds / 2)
+
+    def start_positions(self, assigned: set[TP]) -> Mapping[TP, int]:
+        """See `ChunkApp.start_positions`."""
+        return self.engine.start_positions(assigned)
+
+    # -- chunks --------------------------------------------------------------------------------------
+
+    async def deliver(self, chunk: Chunk) -> None:
+        """See `ChunkApp.deliver`."""
+        await self._chunks.put(cast(EventT[Chunk], chunk))
+
+    async def _retention(self, chunks: AsyncIterable[Chunk]) -> None:
+        """The agent: takes each chunk to its partition."""
+        async for chunk in chunks:
+            await self.engine.deliver(chunk)
+
+    # -- source --------------------------------------------------------------------------------------
+
+    @property
+    def _chunk_consumer(self) -> ChunkConsumer:
+        return cast(ChunkConsumer, self.consumer)
+
+    async def seek_to(self, positions: dict[TP, int]) -> int:
+        """See `Source.seek_to`."""
+        return await self._chunk_consumer.seek_to(positions)
+
+    async def commit_positions(self, positions: dict[TP, int]) -> None:
+        """See `Source.commit_positions`."""
+        await self._chunk_consumer.commit_positions(positions)
+
+    def _new_transport(self) -> TransportT:
+        return ChunkTransport(self.conf.broker_consumer, self)

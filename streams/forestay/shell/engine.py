@@ -1,0 +1,99 @@
+"""The partitions of one worker: taken over on assignment, handed over on revocation, fed with chunks."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from faust.types import TP
+
+from forestay.core.catalogue import Catalogue
+from forestay.core.errors import ForestayError
+from forestay.core.partition import Partition
+from forestay.settings import Settings
+from forestay.shell.pipeline import Outside, Pipeline
+from forestay.shell.recovery import Recovered, recover
+from forestay.shell.transport import Chunk
+
+logger = logging.getLogger(__name__)
+
+
+class HandoverError(ForestayError):
+    """A partition's last barrier did not end in time; a successor makes its batches again."""
+
+
+class Engine:
+    """Runs a pipeline for each partition this worker owns."""
+
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, outside: Outside, on_failure: Callable[[BaseException], None]
+    ) -> None:
+        """`on_failure` is called once with what stopped a pipeline; the worker must then stop."""
+        self._settings = settings
+        self._catalogue = catalogue
+        self._outside = outside
+        self._on_failure = on_failure
+        self._pipelines: dict[int, Pipeline] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._failed = False
+
+    @property
+    def pipelines(self) -> Mapping[int, Pipeline]:
+        """Returns the pipelines at work, by partition."""
+        return self._pipelines
+
+    async def take_over(self, partitions: Iterable[int], generation: int) -> None:
+        """Restores the partitions' state and begins to work on them."""
+        numbers = sorted(set(partitions) - self._pipelines.keys())
+        if not numbers:
+            return
+        recovered = await recover(self._settings.kafka, self._settings.topics, numbers)
+        for number in numbers:
+            self._start(number, recovered[number], generation)
+
+    def _start(self, number: int, recovered: Recovered, generation: int) -> None:
+        core = Partition(number, self._settings.topics.clock, self._settings.engine.rules(), self._catalogue)
+        core.restore(recovered.users, recovered.mark, recovered.made)
+        pipeline = Pipeline(core, recovered.decisions_end, generation, self._outside)
+        self._pipelines[number] = pipeline
+        task = asyncio.create_task(pipeline.run(), name=f"partition-{number}")
+        task.add_done_callback(self._ended)
+        self._tasks[number] = task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._failed or (error := task.exception()) is None:
+            return
+        self._failed = True
+        self._on_failure(error)
+
+    async def hand_over(self, deadline: float) -> None:
+        """Ends work on all partitions: the batch in work and its barrier are finished, the rest is left.
+
+        Raises:
+            HandoverError: not within `deadline` seconds.
+        """
+        pipelines, self._pipelines = self._pipelines, {}
+        tasks, self._tasks = self._tasks, {}
+        if not tasks:
+            return
+        for pipeline in pipelines.values():
+            pipeline.stop()
+        _, late = await asyncio.wait(tasks.values(), timeout=deadline)
+        for task in late:
+            task.cancel()
+        if late:
+            names = ", ".join(sorted(task.get_name() for task in late))
+            raise HandoverError(f"{names}: no durable barrier within {deadline:g} s; left to be made again")
+
+    def start_positions(self, assigned: Iterable[TP]) -> dict[TP, int]:
+        """Returns where reading begins: the end of what is durable, or the beginning of the topic."""
+        return {
+            tp: self._pipelines[tp.partition].core.positions.get(tp.topic, 0)
+            for tp in assigned
+            if tp.partition in self._pipelines
+        }
+
+    async def deliver(self, chunk: Chunk) -> None:
+        """Gives a chunk to its partition; a chunk of a partition no longer owned is dropped."""
+        pipeline = self._pipelines.get(chunk.partition)
+        if pipeline is not None:
+            await pipeline.put(chunk)

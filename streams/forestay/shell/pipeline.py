@@ -1,0 +1,212 @@
+"""One partition's way from chunks to durable decisions: the batch, and the barrier (design D3).
+
+For each batch: apply, score, settle; then actions durable, then decisions durable. Between batches, at
+most once a commit interval: changed users and the mark durable, then offsets committed. A failure anywhere
+raises out of `run`, and nothing after it is acknowledged.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from faust.types import TP
+
+from forestay.core.partition import Partition
+from forestay.core.record import OutputRecord, SourceRecord
+from forestay.core.situation import Situation
+from forestay.settings import TopicSettings, WorkerSettings
+from forestay.shell.publisher import Publisher
+from forestay.shell.scorer import Scorer
+from forestay.shell.timings import Timings
+from forestay.shell.transport import Chunk
+
+#: Chunks waiting in front of one partition; with the one in work they bound its memory.
+_WAITING = 2
+
+
+class Source(Protocol):
+    """What a pipeline asks of the consumer that feeds it."""
+
+    async def seek_to(self, positions: dict[TP, int]) -> int:
+        """Seeks; returns the epoch of the chunks fetched from now on."""
+
+    async def commit_positions(self, positions: dict[TP, int]) -> None:
+        """Commits offsets to the group."""
+
+
+class Outside(NamedTuple):
+    """What a pipeline works with, shared by all partitions of a worker."""
+
+    scorer: Scorer
+    publisher: Publisher
+    source: Source
+    topics: TopicSettings
+    settings: WorkerSettings
+    timings: Timings
+
+
+class Pipeline:
+    """Feeds one partition's core and carries out what it decides."""
+
+    def __init__(self, core: Partition, decisions_end: int, generation: int, outside: Outside) -> None:
+        """`decisions_end`: end of the decision log at recovery; `generation`: the group's."""
+        self.core = core
+        self._decisions_end = decisions_end
+        self._generation = generation
+        self._outside = outside
+        self._inbox: asyncio.Queue[Chunk | None] = asyncio.Queue(_WAITING)
+        self._stopping = False
+        self._busy = False
+        self._epochs: dict[str, int] = {}
+        self._committed = dict(core.positions)
+        self._commit_at = time.monotonic() + outside.settings.commit_interval_seconds
+        self._commit: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Says whether no chunk waits or is in work."""
+        return self._inbox.empty() and not self._busy
+
+    async def put(self, chunk: Chunk) -> None:
+        """Takes a chunk; returns when there is room for the next."""
+        await self._inbox.put(chunk)
+
+    def stop(self) -> None:
+        """Lets `run` end after the batch in work and a last barrier; chunks not begun are left to a successor."""
+        self._stopping = True
+        while not self._inbox.empty():
+            self._inbox.get_nowait()
+        self._inbox.put_nowait(None)
+
+    async def run(self) -> None:
+        """Works until `stop`, or until something fails."""
+        while not self._stopping:
+            chunk = await self._next_chunk()
+            if chunk is not None:
+                self._busy = True
+                await self._process(chunk)
+                self._busy = False
+            await self._commit_if_due()
+        await self._finish_commit()
+        self._begin_commit()
+        await self._finish_commit()
+
+    async def _next_chunk(self) -> Chunk | None:
+        """Returns the next chunk, None if a commit is due first."""
+        try:
+            async with asyncio.timeout(max(self._commit_at - time.monotonic(), 0)):
+                return await self._inbox.get()
+        except TimeoutError:
+            return None
+
+    # -- batches -------------------------------------------------------------------------------------
+
+    async def _process(self, chunk: Chunk) -> None:
+        records = await self._in_sequence(chunk)
+        size = self._outside.settings.batch_records
+        for start in range(0, len(records), size):
+            if self._stopping:
+                return
+            await self._batch([_source_record(record) for record in records[start : start + size]])
+            await self._commit_if_due()
+
+    async def _in_sequence(self, chunk: Chunk) -> list[Any]:
+        """Returns the chunk's records that follow what was applied; on a gap, none, and reading starts over.
+
+        A gap is believed only in a chunk fetched wholly after seeking to the expected offset: then the log
+        itself has it (retention, compaction, transaction marks).
+        """
+        expected = self.core.positions.get(chunk.topic, 0)
+        records = [record for record in chunk.records if record.offset >= expected]
+        sought = self._epochs.pop(chunk.topic, None)
+        believed = sought is not None and sought <= chunk.epoch
+        if not records or records[0].offset == expected or believed:
+            return records
+        tp = TP(chunk.topic, chunk.partition)
+        self._epochs[chunk.topic] = await self._outside.source.seek_to({tp: expected})
+        return []
+
+    async def _batch(self, records: Sequence[SourceRecord]) -> None:
+        outside, timings = self._outside, self._outside.timings
+        with timings.stage("apply"):
+            applied = self.core.apply(records)
+        with timings.stage("score"):
+            probabilities = await self._score(applied.situations)
+        with timings.stage("decide"):
+            settled = self.core.settle(applied.situations, probabilities, outside.scorer.model)
+            actions = [_output(action.user_id, action.model_dump_json()) for action in settled.actions]
+            decisions = [_output(decision.user_id, decision.model_dump_json()) for decision in settled.decisions]
+        with timings.stage("publish"):
+            await self._publish(applied.dead_letters, actions, decisions)
+        timings.count("records", len(records))
+        timings.count("decisions", len(decisions))
+        timings.count("actions", len(actions))
+        timings.count("dead_letters", len(applied.dead_letters))
+
+    async def _score(self, situations: Sequence[Situation]) -> dict[str, float]:
+        asked = self.core.undecided(situations)
+        if not asked:
+            return {}
+        answers = await self._outside.scorer.score([situation.input for situation in asked])
+        pairs = zip(asked, answers, strict=True)
+        return {situation.decision_id: answer for situation, answer in pairs if answer is not None}
+
+    async def _publish(
+        self, dead_letters: list[OutputRecord], actions: list[OutputRecord], decisions: list[OutputRecord]
+    ) -> None:
+        """Makes outputs durable. Actions go before decisions: a decision on its topic has its action on its own."""
+        topics, publish, number = self._outside.topics, self._outside.publisher.publish, self.core.number
+        await asyncio.gather(
+            publish(topics.dead_letters, number, dead_letters), publish(topics.actions, number, actions)
+        )
+        if decisions:
+            self._decisions_end = await publish(topics.decisions, number, decisions)
+
+    # -- barrier -------------------------------------------------------------------------------------
+
+    async def _commit_if_due(self) -> None:
+        """Begins a commit when the last is long enough ago; batches go on while it travels."""
+        if time.monotonic() < self._commit_at:
+            return
+        await self._finish_commit()
+        self._begin_commit()
+        self._commit_at = time.monotonic() + self._outside.settings.commit_interval_seconds
+
+    def _begin_commit(self) -> None:
+        if self.core.positions == self._committed:
+            return
+        with self._outside.timings.stage("encode"):
+            records = self.core.checkpoint(self._decisions_end, self._generation)
+        self._committed = dict(self.core.positions)
+        self._commit = asyncio.create_task(self._make_durable(records, self._committed))
+
+    async def _finish_commit(self) -> None:
+        """Awaits the commit under way, and raises what went wrong in it."""
+        if self._commit is not None:
+            with self._outside.timings.stage("commit_wait"):
+                await self._commit
+            self._commit = None
+
+    async def _make_durable(self, records: list[OutputRecord], positions: dict[str, int]) -> None:
+        await self._outside.publisher.publish(self._outside.topics.state, self.core.number, records)
+        await self._outside.source.commit_positions(
+            {TP(topic, self.core.number): position for topic, position in positions.items()}
+        )
+        self._outside.timings.count("state_records", len(records))
+
+
+def _source_record(record: Any) -> SourceRecord:
+    return SourceRecord(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        record.headers,
+    )
+
+
+def _output(user_id: str, value: str) -> OutputRecord:
+    return OutputRecord(user_id.encode(), value.encode())

@@ -1,0 +1,121 @@
+"""Bringing a partition's durable state back: users and mark from the changelog, then the decisions after it."""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from pydantic import ValidationError
+
+from forestay.core.errors import StateError
+from forestay.core.state_codec import MARK_KEY, PartitionMark, decode_mark, decode_user
+from forestay.core.user_state import UserState
+from forestay.settings import KafkaSettings, TopicSettings
+from forestay.shell.kafka_clients import connection_options
+from forestay_schemas.decision import Decision
+
+logger = logging.getLogger(__name__)
+
+#: Most records a read brings (several partitions together).
+_READ_RECORDS = 5_000
+
+
+class Recovered(NamedTuple):
+    """What was durable of one partition; `decisions_end` is the end of its decision log."""
+
+    users: dict[str, UserState]
+    mark: PartitionMark | None
+    made: list[Decision]
+    decisions_end: int
+
+
+async def recover(kafka: KafkaSettings, topics: TopicSettings, partitions: Iterable[int]) -> dict[int, Recovered]:
+    """Reads the durable state of `partitions`.
+
+    Raises:
+        StateError: a record that cannot be read.
+    """
+    numbers = sorted(partitions)
+    started = time.monotonic()
+    consumer = AIOKafkaConsumer(
+        **connection_options(kafka),
+        client_id="forestay-recovery",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    try:
+        latest = await _latest_records(consumer, topics.state, numbers)
+        marks = {number: _mark(records) for number, records in latest.items()}
+        made, ends = await _decisions(consumer, topics.decisions, marks)
+    finally:
+        await consumer.stop()
+    users = {number: _users(records) for number, records in latest.items()}
+    count = sum(map(len, users.values()))
+    logger.info(
+        "restored %d users and %d later decisions of partitions %s in %.2f s",
+        count,
+        sum(map(len, made.values())),
+        numbers,
+        time.monotonic() - started,
+    )
+    return {number: Recovered(users[number], marks[number], made[number], ends[number]) for number in numbers}
+
+
+async def _latest_records(
+    consumer: AIOKafkaConsumer, topic: str, numbers: list[int]
+) -> dict[int, dict[bytes, bytes]]:
+    """Returns each partition's newest value by key; keys whose newest value is a tombstone are gone."""
+    latest: dict[int, dict[bytes, bytes]] = {number: {} for number in numbers}
+    async for record in _read(consumer, {TopicPartition(topic, number): 0 for number in numbers}):
+        if record.value is None:
+            latest[record.partition].pop(record.key, None)
+        else:
+            latest[record.partition][record.key] = record.value
+    return latest
+
+
+def _mark(records: dict[bytes, bytes]) -> PartitionMark | None:
+    record = records.pop(MARK_KEY, None)
+    return None if record is None else decode_mark(record)
+
+
+def _users(records: dict[bytes, bytes]) -> dict[str, UserState]:
+    return {key.decode(): decode_user(record) for key, record in records.items()}
+
+
+async def _decisions(
+    consumer: AIOKafkaConsumer, topic: str, marks: dict[int, PartitionMark | None]
+) -> tuple[dict[int, list[Decision]], dict[int, int]]:
+    """Returns the decisions beyond each partition's mark (all of them if it has none), and the log's ends."""
+    starts = {TopicPartition(topic, number): mark.decisions if mark else 0 for number, mark in marks.items()}
+    made: dict[int, list[Decision]] = {number: [] for number in marks}
+    async for record in _read(consumer, starts):
+        made[record.partition].append(_decision(record))
+    ends = await consumer.end_offsets(list(starts))
+    return made, {tp.partition: end for tp, end in ends.items()}
+
+
+def _decision(record: Any) -> Decision:
+    try:
+        return Decision.model_validate_json(record.value or b"")
+    except ValidationError as error:
+        where = f"{record.topic}-{record.partition} offset {record.offset}"
+        raise StateError(f"the decision at {where} cannot be read, and may have been acted upon: {error}") from error
+
+
+async def _read(consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int]) -> AsyncIterator[Any]:
+    """Yields the records from `starts` to the ends as they are now, in order within a partition."""
+    consumer.assign(list(starts))
+    first = await consumer.beginning_offsets(list(starts))
+    ends = await consumer.end_offsets(list(starts))
+    for tp, start in starts.items():
+        consumer.seek(tp, max(start, first[tp]))
+    # A position beyond the last record counts too: compaction may have taken the records before an end.
+    open_ends = {tp for tp, end in ends.items() if max(starts[tp], first[tp]) < end}
+    while open_ends:
+        for records in (await consumer.getmany(*open_ends, timeout_ms=500, max_records=_READ_RECORDS)).values():
+            for record in records:
+                yield record
+        open_ends = {tp for tp in open_ends if await consumer.position(tp) < ends[tp]}

@@ -1,0 +1,34 @@
+"""Where the time goes: seconds by stage, counted once a batch, never once an event."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Timings:
+    """Sums of seconds and counts over a worker's life; cheap enough to be always on."""
+
+    def __init__(self) -> None:
+        """Starts at zero."""
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.counts: Counter[str] = Counter()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time the block takes to stage `name`; awaiting counts as time taken."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - started
+
+    def count(self, name: str, amount: int) -> None:
+        """Adds to a count."""
+        self.counts[name] += amount
+
+    def __str__(self) -> str:
+        """Returns one line for the log."""
+        counts = " ".join(f"{name}={amount}" for name, amount in sorted(self.counts.items()))
+        stages = " ".join(f"{name}={seconds:.2f}s" for name, seconds in sorted(self.seconds.items()))
+        return f"{counts} | {stages}"

@@ -1,0 +1,240 @@
+"""Declares and describes Forestay's topics through Kafka's admin interface.
+
+All topics have the same number of partitions, because a user's records keep their partition number from the
+source to the state. Topics that exist are never changed, only checked.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
+from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+from forestay.core.errors import ConfigurationError
+from forestay.core.units import DAY
+from forestay.settings import KafkaSettings, TopicSettings
+from forestay.shell.kafka_clients import connection_options
+
+#: A person waits for the answer: a broker that has not spoken by then (milliseconds) is not there.
+_BOOTSTRAP_MS: Final = 10_000
+#: How long records are kept (milliseconds). Decisions are the write-ahead log and the training data.
+_RETENTION: Final = {"clickstream": 7, "clock": 1, "actions": 7, "decisions": 30, "dead_letters": 30}
+#: Settings worth a look in a description.
+SHOWN_CONFIGS: Final = ("cleanup.policy", "retention.ms", "min.insync.replicas", "max.message.bytes")
+_SOURCES: Final = ("clickstream", "clock")
+
+
+class Declared(NamedTuple):
+    """What `declare` did: names made, names found, and the number of partitions all of them have."""
+
+    created: list[str]
+    existing: list[str]
+    partitions: int
+
+
+class TopicDescription(NamedTuple):
+    """One topic as the broker knows it; offsets by partition.
+
+    `committed` is the workers' group's next offset by partition and None for topics no worker reads.
+    `configs` is empty where the broker does not tell (the embedded one does not).
+    """
+
+    role: str
+    name: str
+    partitions: int
+    replicas: int
+    configs: dict[str, str]
+    first: dict[int, int]
+    end: dict[int, int]
+    committed: dict[int, int] | None
+
+    @property
+    def records(self) -> int:
+        """Returns how many offsets lie between first and end: records, compaction aside."""
+        return sum(self.end.values()) - sum(self.first.values())
+
+    @property
+    def lag(self) -> int | None:
+        """Returns how many records the workers have yet to commit, None where they read nothing."""
+        if self.committed is None:
+            return None
+        return sum(end - max(self.committed.get(p, 0), self.first.get(p, 0)) for p, end in self.end.items())
+
+
+def roles(topics: TopicSettings) -> dict[str, str]:
+    """Returns the topics' names by what they are for, in the order sources, outputs, state."""
+    names = ("clickstream", "clock", "actions", "decisions", "dead_letters", "state")
+    return dict(zip(names, topics.names, strict=True))
+
+
+@contextmanager
+def admin_client(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
+    """Opens Kafka's admin interface and closes it at the end.
+
+    Raises:
+        kafka.errors.KafkaTimeoutError: no broker answers.
+    """
+    options = connection_options(kafka)
+    options["bootstrap_timeout_ms"] = min(_BOOTSTRAP_MS, options["request_timeout_ms"])
+    admin = KafkaAdminClient(**options)
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def declare(kafka: KafkaSettings, topics: TopicSettings) -> Declared:
+    """Makes the topics that are missing and checks that all have the same number of partitions.
+
+    Missing topics get as many partitions as the clickstream has, or `topics.partitions` if it is missing too.
+
+    Raises:
+        ConfigurationError: the broker refuses a topic, or existing topics differ in their partitions.
+        kafka.errors.KafkaError: no broker answers.
+    """
+    with admin_client(kafka) as admin:
+        found = _partition_counts(admin, topics.names)
+        partitions = found.get(topics.clickstream, topics.partitions)
+        check_equal(found, topics)
+        missing = {role: name for role, name in roles(topics).items() if name not in found}
+        if missing:
+            _create(admin, missing, partitions, topics.replication_factor)
+        counts = _partition_counts(admin, topics.names)
+    check_equal(counts, topics)
+    created = list(missing.values())
+    return Declared(created, [name for name in topics.names if name not in created], partitions)
+
+
+def partition_counts(kafka: KafkaSettings, names: Sequence[str]) -> dict[str, int]:
+    """Returns the number of partitions of those among `names` that exist."""
+    with admin_client(kafka) as admin:
+        return _partition_counts(admin, names)
+
+
+def check_equal(counts: Mapping[str, int], topics: TopicSettings) -> None:
+    """Checks that all topics in `counts` have the same number of partitions.
+
+    Raises:
+        ConfigurationError: they do not; says which differ and what to do.
+    """
+    if len(set(counts.values())) <= 1:
+        return
+    listed = ", ".join(f"{name} has {counts[name]}" for name in topics.names if name in counts)
+    wanted = counts.get(topics.clickstream, max(counts.values()))
+    wrong = [name for name in topics.names if name in counts and counts[name] != wanted]
+    raise ConfigurationError(
+        f"the topics differ in their number of partitions: {listed}. A user's records keep their partition number,"
+        f" so all need the same. Delete {', '.join(wrong)} (what they hold is lost) and run"
+        f" `forestay topics declare`, which makes them with {wanted}; or name other topics in the settings"
+    )
+
+
+def describe(kafka: KafkaSettings, topics: TopicSettings) -> list[TopicDescription]:
+    """Returns the topics that exist, with offsets and the lag of the workers' group."""
+    with admin_client(kafka) as admin:
+        known = {topic["name"]: topic for topic in _metadata(admin, topics.names)}
+        configs = _configs(admin, list(known))
+        first = _offsets(admin, known, OffsetSpec.EARLIEST)
+        end = _offsets(admin, known, OffsetSpec.LATEST)
+        committed = committed_offsets(admin, kafka.group_id)
+    return [
+        TopicDescription(
+            role=role,
+            name=name,
+            partitions=len(known[name]["partitions"]),
+            replicas=min(len(partition["replica_nodes"]) for partition in known[name]["partitions"]),
+            configs=configs.get(name, {}),
+            first=first[name],
+            end=end[name],
+            committed=committed.get(name, {}) if role in _SOURCES else None,
+        )
+        for role, name in roles(topics).items()
+        if name in known
+    ]
+
+
+def committed_offsets(admin: KafkaAdminClient, group_id: str) -> dict[str, dict[int, int]]:
+    """Returns the group's committed offsets by topic and partition; empty where it has none yet."""
+    committed: dict[str, dict[int, int]] = {}
+    for partition, position in admin.list_group_offsets([group_id])[group_id].items():
+        if position.offset >= 0:
+            committed.setdefault(partition.topic, {})[partition.partition] = position.offset
+    return committed
+
+
+def end_offsets(admin: KafkaAdminClient, name: str, partitions: int) -> dict[int, int]:
+    """Returns the offset after the last record of each partition of topic `name`."""
+    return _of_topic(admin, name, partitions, OffsetSpec.LATEST)
+
+
+def _of_topic(admin: KafkaAdminClient, name: str, partitions: int, which: OffsetSpec) -> dict[int, int]:
+    asked = {TopicPartition(name, number): which for number in range(partitions)}
+    return {partition.partition: found.offset for partition, found in admin.list_partition_offsets(asked).items()}
+
+
+def _offsets(
+    admin: KafkaAdminClient, known: Mapping[str, Mapping[str, Any]], which: OffsetSpec
+) -> dict[str, dict[int, int]]:
+    return {name: _of_topic(admin, name, len(topic["partitions"]), which) for name, topic in known.items()}
+
+
+def _metadata(admin: KafkaAdminClient, names: Sequence[str]) -> list[dict[str, Any]]:
+    described: list[dict[str, Any]] = admin.describe_topics(list(names))
+    found = []
+    for topic in described:
+        error = for_code(topic["error_code"])
+        if error is UnknownTopicOrPartitionError:
+            continue
+        if topic["error_code"]:
+            raise error(topic["name"])
+        found.append(topic)
+    return found
+
+
+def _partition_counts(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+    return {topic["name"]: len(topic["partitions"]) for topic in _metadata(admin, names)}
+
+
+def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    answer: dict[str, dict[str, Any]] = admin.describe_configs(resources).get("topic", {}) if resources else {}
+    return {
+        name: {key: str(entry["value"]) for key, entry in entries.items() if key in SHOWN_CONFIGS}
+        for name, entries in answer.items()
+    }
+
+
+def _create(admin: KafkaAdminClient, missing: Mapping[str, str], partitions: int, replication: int) -> None:
+    wanted = {
+        name: {
+            "num_partitions": partitions,
+            "replication_factor": replication,
+            "configs": topic_configs(role, replication),
+        }
+        for role, name in missing.items()
+    }
+    answer = admin.create_topics(wanted, raise_errors=False, wait_for_metadata=True)
+    for topic in answer["topics"]:
+        error = for_code(topic["error_code"])
+        if topic["error_code"] and error is not TopicAlreadyExistsError:
+            said = topic["error_message"] or error.__name__
+            raise ConfigurationError(
+                f"the broker refuses to make topic {topic['name']} with {partitions} partitions and replication"
+                f" factor {replication}: {said}. Change topics.partitions or topics.replication_factor, or have it"
+                " made by someone who may"
+            )
+
+
+def topic_configs(role: str, replication: int) -> dict[str, str]:
+    """Returns the settings a topic is made with, by its role."""
+    configs = {"message.timestamp.type": "CreateTime"}
+    if role == "state":
+        # A changelog is read whole at every recovery: clean it early, in segments that close daily.
+        configs |= {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "segment.ms": str(DAY)}
+    else:
+        configs |= {"cleanup.policy": "delete", "retention.ms": str(_RETENTION[role] * DAY)}
+    if replication > 2:  # noqa: PLR2004 - with three copies a write may wait for two and still survive a loss
+        configs["min.insync.replicas"] = "2"
+    return configs

@@ -1,0 +1,70 @@
+"""Running a worker process: settings and catalogue in, an exit code out."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import faust
+import uvloop
+import yaml
+from pydantic import ValidationError
+
+from forestay.core.catalogue import Catalogue
+from forestay.core.errors import ConfigurationError
+from forestay.settings import Settings
+from forestay.shell.app import RetentionApp
+
+
+def run(settings: Settings) -> int:
+    """Runs a worker until SIGTERM or SIGINT (exit code 0) or a failure (1).
+
+    Raises:
+        ConfigurationError: the catalogue cannot work.
+    """
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    app = RetentionApp(settings, load_catalogue(settings.catalogue))
+    worker = faust.Worker(
+        app,
+        loglevel=settings.worker.log_level.upper(),
+        logging_config=logging_config(settings.worker.log_level.upper()),
+        redirect_stdouts=False,
+        loop=loop,
+    )
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def load_catalogue(path: Path) -> Catalogue:
+    """Returns the catalogue in the YAML file `path`.
+
+    Raises:
+        ConfigurationError: it is missing, is no YAML, or breaks the catalogue's contract.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+        return Catalogue.model_validate(content)
+    except OSError as error:
+        raise ConfigurationError(f"the catalogue {path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"the catalogue {path} is not YAML: {error}") from error
+    except ValidationError as error:
+        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
+        raise ConfigurationError(f"the catalogue {path} cannot work:\n" + "\n".join(lines)) from error
+
+
+def logging_config(level: str) -> dict[str, Any]:
+    """Returns a logging configuration: one line a message on stderr, libraries only when they warn."""
+    quiet = {"level": max(level, "WARNING", key=["DEBUG", "INFO", "WARNING", "ERROR"].index)}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"level": level, "handlers": ["stderr"]},
+        "loggers": dict.fromkeys(("aiokafka", "faust", "mode", "kafka"), quiet),
+    }
