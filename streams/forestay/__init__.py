@@ -1,0 +1,1 @@
+"""Forestay: foresees who is about to leave a shop, and acts in time to make them stay."""

@@ -43,6 +43,9 @@ class KafkaSettings(_Group):
     session_timeout_seconds: float = Field(default=15, ge=1, le=300)
     rebalance_timeout_seconds: float = Field(default=60, ge=1, le=600)
     request_timeout_seconds: float = Field(default=30, ge=1, le=600)
+    fetch_wait_seconds: float = Field(
+        default=0.25, gt=0, le=30, description="how long the broker may hold a fetch that finds nothing"
+    )
     idempotent_producer: bool = Field(default=True, description="off only for a broker that cannot (the embedded)")
 
     @model_validator(mode="after")
@@ -122,7 +125,7 @@ class WorkerSettings(_Group):
     clock: ClockSource = Field(
         default=ClockSource.WALL, description="wall: silences come due by real time; none: by recorded time"
     )
-    clock_interval_seconds: float = Field(default=1.0, gt=0, le=3_600)
+    clock_interval_seconds: float = Field(default=5.0, gt=0, le=3_600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

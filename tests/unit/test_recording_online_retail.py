@@ -70,7 +70,7 @@ def messages(recording: Recording) -> list[RecordedMessage]:
 
 
 def note(message: RecordedMessage) -> str:
-    return dict(message.headers).get(NOTE, b"").decode()
+    return (dict(message.headers).get(NOTE) or b"").decode()
 
 
 def test_an_order_line_is_a_purchase(messages: list[RecordedMessage]) -> None:

@@ -1,30 +1,34 @@
 """One decision: guardrails, policy, and the two records they leave."""
 
-from forestay.core.catalogue import Catalogue, Offer
+from collections.abc import Sequence
+from datetime import timedelta
+
+from forestay.core.catalogue import Catalogue
 from forestay.core.guardrails import in_holdout, screen
 from forestay.core.hashing import identifier
 from forestay.core.policy import cost, draw, weigh
 from forestay.core.reasons import why
 from forestay.core.situation import Situation
 from forestay.core.units import HOUR, to_datetime
-from forestay.core.user_state import MAX_CONTACTS, Contact, UserState
+from forestay.core.user_state import MAX_CONTACTS, Contact, Score, UserState
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import Churn, PolicyStamp, RetentionAction
+from forestay_schemas.types import Rung
 
 
 def decide(
-    situation: Situation, state: UserState, churn: Churn, catalogue: Catalogue, digest: str
-) -> tuple[Decision, RetentionAction | None]:
-    """Returns the decision and, if it is to act, the action; changes nothing.
+    situation: Situation, contacts: Sequence[Contact], churn: Churn, catalogue: Catalogue, digest: str
+) -> Decision:
+    """Returns the decision; changes nothing.
 
-    `digest` is `catalogue.digest()`, computed once: it is the policy's version.
+    `contacts` are those remembered of the user, oldest first; `digest` is `catalogue.digest()`, computed
+    once: it is the policy's version.
     """
-    allowed, suppressed = screen(situation, state, churn.probability, catalogue)
+    allowed, suppressed = screen(situation, contacts, churn.probability, catalogue)
     candidates = weigh(allowed, situation, churn.probability, catalogue)
-    index = draw(candidates, situation.decision_id, catalogue.policy.salt)
-    chosen = candidates[index]
+    chosen = candidates[draw(candidates, situation.decision_id, catalogue.policy.salt)]
     holdout = in_holdout(situation.user_id, catalogue)
-    decision = Decision(
+    return Decision(
         decision_id=situation.decision_id,
         user_id=situation.user_id,
         decided_at=to_datetime(situation.now),
@@ -40,22 +44,28 @@ def decide(
         features=situation.policy_features(),
         feature_hash=situation.input_hash(),
     )
-    if index == 0:
-        return decision, None
-    return decision, _action(decision, allowed[index - 1], situation)
 
 
-def _action(decision: Decision, offer: Offer, situation: Situation) -> RetentionAction:
+def action_of(decision: Decision, catalogue: Catalogue) -> RetentionAction | None:
+    """Returns the action a decision asks for, the same bytes whenever it is asked.
+
+    None if it asks for none, or if its offer has been taken out of the catalogue since.
+    """
+    if decision.action_id is None:
+        return None
+    offer = next((offer for offer in catalogue.offers if offer.id == decision.offer_id), None)
+    if offer is None:
+        return None
     return RetentionAction(
-        action_id=decision.action_id or "",
+        action_id=decision.action_id,
         user_id=decision.user_id,
         decided_at=decision.decided_at,
-        expires_at=to_datetime(situation.now + round(offer.expires_after_hours * HOUR)),
+        expires_at=decision.decided_at + timedelta(milliseconds=round(offer.expires_after_hours * HOUR)),
         kind=offer.kind,
         offer_id=offer.id,
         channel=offer.channel,
         payload=offer.payload,
-        cost=cost(offer, situation),
+        cost=cost(offer, decision.features["average_basket"]),
         reasons=decision.reasons,
         trigger=decision.trigger,
         churn=decision.churn,
@@ -66,7 +76,10 @@ def _action(decision: Decision, offer: Offer, situation: Situation) -> Retention
 
 
 def remember(state: UserState, decision: Decision, decided_at: int) -> None:
-    """Applies a decision, just made or found in the log, to the user's state; `decided_at` in milliseconds."""
+    """Puts what a decision did, just made or found in the log, into the state; `decided_at` in milliseconds."""
+    state.scored_ts = max(state.scored_ts, decided_at)
+    if decision.churn.rung is Rung.MODEL:
+        state.score = Score(decision.churn.probability, decided_at, decision.churn.version)
     if decision.offer_id is not None:
         state.contacts.append(Contact(decided_at, decision.offer_id))
         if len(state.contacts) > MAX_CONTACTS:

@@ -10,6 +10,7 @@ from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.units import MINUTE, to_milliseconds
 from forestay_schemas.click_event import ClickEvent
 from forestay_schemas.clock_record import ClockRecord
+from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
 
 #: A record's value may take this many bytes: a megabyte is Kafka's own default bound.
 MAX_VALUE_BYTES: Final = 1_048_576
@@ -39,8 +40,7 @@ def decode_click(record: SourceRecord, currency: str | None) -> Event:
     if record.key != click.user_id.encode():
         raise DeadLetter("wrong_key", "the record's key is not its user_id in UTF-8: key the topic by user")
     event = from_contract(click)
-    if event.ts > record.timestamp + MAX_FUTURE:
-        raise DeadLetter("in_the_future", "ts is more than 15 minutes after the record's own timestamp")
+    _check_future(event.ts, record.timestamp + MAX_FUTURE)
     if currency is not None and click.currency is not None and click.currency != currency:
         raise DeadLetter("other_currency", f"currency is {click.currency}, the shop's is {currency}")
     return event
@@ -50,12 +50,22 @@ def decode_clock(record: SourceRecord) -> int:
     """Returns the event time a clock record announces, in milliseconds.
 
     Raises:
-        DeadLetter: the record breaks its contract.
+        DeadLetter: the record breaks its contract, or lies beyond the calendar.
     """
     try:
-        return to_milliseconds(ClockRecord.model_validate_json(record.value or b"").ts)
+        ts = to_milliseconds(ClockRecord.model_validate_json(record.value or b"").ts)
     except ValidationError as error:
         raise DeadLetter(*describe(error)) from error
+    _check_future(ts, MAX_EPOCH_MILLISECONDS)
+    return ts
+
+
+def _check_future(ts: int, latest: int) -> None:
+    """Checks a moment against `latest` and the end of the calendar: timestamps of records can be wrong too."""
+    if ts > MAX_EPOCH_MILLISECONDS:
+        raise DeadLetter("in_the_future", "ts is later than the calendar can hold")
+    if ts > latest:
+        raise DeadLetter("in_the_future", "ts is more than 15 minutes after the record's own timestamp")
 
 
 def describe(error: ValidationError) -> tuple[str, str]:

@@ -20,7 +20,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """One valid click event.
 
     `ts` is in milliseconds since the epoch, `value` is price times quantity in hundredths of the currency;
-    `id_hash`, `order`, `item` and `category` are 64-bit hashes, 0 where the event names none.
+    `id_hash`, `order`, `item` and `category` are 64-bit hashes, 0 where the event names none. Only purchases
+    and refunds have an `order`, and a refund's is never its purchase's, whatever id they share.
     """
 
     event_id: str
@@ -40,13 +41,14 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 def from_contract(click: ClickEvent) -> Event:
     """Returns the core's view of a validated contract record."""
     quantity = click.quantity or 1
+    ordered = click.order_id and click.event in (EventName.PURCHASE, EventName.REFUND)
     return Event(
         event_id=click.event_id,
         user_id=click.user_id,
         kind=EVENT_CODES[click.event],
         ts=to_milliseconds(click.ts),
         id_hash=hash64(click.event_id),
-        order=hash64(click.order_id) if click.order_id else 0,
+        order=hash64(f"{click.event}\x1f{click.order_id}") if ordered else 0,
         item=hash64(click.item_id) if click.item_id else 0,
         category=hash64(click.category) if click.category else 0,
         value=to_minor_units(click.price, quantity) if click.price is not None else 0,

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from forestay.core.catalogue import Catalogue, Offer
 from forestay.core.hashing import unit_interval
 from forestay.core.situation import Situation
-from forestay.core.units import DAY
-from forestay.core.user_state import Contact, UserState
+from forestay.core.units import DAY, HOUR
+from forestay.core.user_state import MAX_CONTACTS, Contact
 from forestay_schemas.decision import Suppressed
 
 
@@ -16,14 +16,14 @@ def in_holdout(user_id: str, catalogue: Catalogue) -> bool:
 
 
 def screen(
-    situation: Situation, state: UserState, probability: float, catalogue: Catalogue
+    situation: Situation, contacts: Sequence[Contact], probability: float, catalogue: Catalogue
 ) -> tuple[list[Offer], list[Suppressed]]:
     """Returns the offers that may be made now, and the others each with the first rule that removed it."""
-    general = next(_general(situation, state.contacts, catalogue), None)
+    general = next(_general(situation, contacts, catalogue), None)
     allowed: list[Offer] = []
     suppressed: list[Suppressed] = []
     for offer in catalogue.offers:
-        code = general or next(_specific(situation, state, probability, offer), None)
+        code = general or next(_specific(situation, contacts, probability, offer), None)
         if code is None:
             allowed.append(offer)
         else:
@@ -44,8 +44,11 @@ def _general(situation: Situation, contacts: Sequence[Contact], catalogue: Catal
             yield "frequency_cap"
 
 
-def _specific(situation: Situation, state: UserState, probability: float, offer: Offer) -> Iterator[str]:
+def _specific(situation: Situation, contacts: Sequence[Contact], probability: float, offer: Offer) -> Iterator[str]:
     """Yields the codes of the rules that forbid this offer."""
+    # A silence may be found long after it was due, when the clock of a quiet partition moves on.
+    if situation.clock - situation.now >= offer.expires_after_hours * HOUR:
+        yield "too_late"
     rules = offer.eligibility
     if situation.trigger.kind not in rules.triggers:
         yield "not_for_this_trigger"
@@ -55,8 +58,11 @@ def _specific(situation: Situation, state: UserState, probability: float, offer:
         yield "too_few_orders"
     if situation.feature("spend_total") < rules.min_spend:
         yield "too_little_spend"
-    if rules.countries is not None and state.country not in rules.countries:
+    if rules.countries is not None and situation.country not in rules.countries:
         yield "other_country"
     earliest = situation.now - offer.cooldown_days * DAY
-    if any(contact.offer_id == offer.id and contact.ts > earliest for contact in state.contacts):
+    if any(contact.offer_id == offer.id and contact.ts > earliest for contact in contacts):
+        yield "offer_cooldown"
+    # A full memory cannot vouch for what lies before its oldest contact.
+    if len(contacts) == MAX_CONTACTS and contacts[0].ts > earliest:
         yield "offer_cooldown"

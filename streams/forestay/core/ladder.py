@@ -3,8 +3,8 @@
 from math import exp, isfinite, log
 from typing import Final
 
-from forestay.core.units import HOUR
-from forestay.core.user_state import NEVER, Score, UserState
+from forestay.core.situation import Situation
+from forestay.core.user_state import Score
 from forestay_schemas.retention_action import Churn
 from forestay_schemas.types import Rung
 
@@ -14,27 +14,24 @@ RULE_VERSION: Final = "1"
 
 
 def climb(
-    state: UserState, now: int, probability: float | None, model: "ModelIdentity", max_age: int
-) -> tuple[Churn, Score | None]:
-    """Returns the best churn probability to be had at `now`, and the new score if it is the model's.
+    situation: Situation, last: Score | None, probability: float | None, model: "ModelIdentity", max_age: int
+) -> Churn:
+    """Returns the best churn probability to be had.
 
     `probability` is the model's answer, None if there was none; an answer that is no probability counts as
-    none. `max_age` (milliseconds) is how old the last score may be to stand in.
+    none. `last` is the user's last score, `max_age` (milliseconds) how old it may be to stand in.
     """
     if probability is not None and isfinite(probability) and 0 <= probability <= 1:
-        score = Score(probability, now, model.version)
-        return model.churn(probability, model.version, Rung.MODEL), score
-    last = state.score
-    if last is not None and now - last.ts <= max_age:
-        return model.churn(last.probability, last.version, Rung.CACHED), None
-    rule = Churn(
-        probability=round(rule_probability(state, now), 6),
+        return model.churn(probability, model.version, Rung.MODEL)
+    if last is not None and situation.now - last.ts <= max_age:
+        return model.churn(last.probability, last.version, Rung.CACHED)
+    return Churn(
+        probability=round(rule_probability(situation), 6),
         horizon_days=model.horizon_days,
         model=RULE_MODEL,
         version=RULE_VERSION,
         rung=Rung.RULE,
     )
-    return rule, None
 
 
 class ModelIdentity:
@@ -57,14 +54,12 @@ class ModelIdentity:
         )
 
 
-def rule_probability(state: UserState, now: int) -> float:
+def rule_probability(situation: Situation) -> float:
     """Returns a churn probability from recency and frequency alone, the bottom rung.
 
     A logistic curve over log(silence / usual gap), with the usual gap taken as 30 days while it is unknown:
     0.5 when the silence is twice the usual gap. A rule of thumb, not fitted to any shop.
     """
-    if state.last_ts == NEVER:
-        return 0.5
-    gap = state.rhythm.mean_gap() / HOUR or 30 * 24.0
-    silence = max(now - state.last_ts, 0) / HOUR
+    gap = situation.feature("visit_gap_mean_hours") or 30 * 24.0
+    silence = situation.feature("hours_since_last_event")
     return 1 / (1 + exp(-log((silence + 1) / (2 * gap + 1))))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from forestay.core.catalogue import Catalogue
-from forestay.core.decide import decide, remember
+from forestay.core.decide import action_of, decide, remember
 from forestay.core.decode import dead_letter, decode_click, decode_clock
 from forestay.core.errors import DeadLetter, StateError
 from forestay.core.event import Event
@@ -23,10 +23,10 @@ from forestay.core.situation import Situation, decision_id
 from forestay.core.state_codec import MARK_KEY, PartitionMark, encode_mark, encode_user
 from forestay.core.timers import SilenceTimers, next_due
 from forestay.core.units import to_milliseconds
-from forestay.core.user_state import NEVER, Score, UserState, apply_event
+from forestay.core.user_state import NEVER, UserState, apply_event
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import RetentionAction, Trigger
-from forestay_schemas.types import Rung, TriggerKind
+from forestay_schemas.types import TriggerKind
 
 _NO_TIME: Final = -1
 
@@ -39,7 +39,7 @@ class Applied(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What one batch decided, in order; decisions found in the log are not among them."""
+    """What one batch decided, in order."""
 
     decisions: list[Decision]
     actions: list[RetentionAction]
@@ -61,17 +61,38 @@ class Partition:
         self._timers = SilenceTimers()
         self._dirty: set[str] = set()
         self._flood = FloodGuard(rules.dead_letter_limit)
-        self._made: dict[str, Decision] = {}
 
-    def restore(self, users: dict[str, UserState], mark: PartitionMark | None, made: Sequence[Decision] = ()) -> None:
-        """Takes over durable state, and the decisions made after it, which are taken as made (design D3)."""
+    def restore(
+        self, users: dict[str, UserState], mark: PartitionMark | None, made: Sequence[Decision] = ()
+    ) -> list[RetentionAction]:
+        """Takes over durable state, and the decisions made after it, which are taken as made (design D3).
+
+        They move their users' `scored_ts`, so the replay of what led to them does not make them again, in
+        whatever order the source topics are read. Returns their actions, which may not have become durable:
+        the caller writes them again, with the same ids and bytes, before anything else.
+        """
         self.users = users
         if mark is not None:
             self.clock = mark.clock
             self.positions = dict(mark.positions)
+        actions = [action for decision in made if (action := self._take_as_made(decision)) is not None]
         for user_id, state in users.items():
             self._timers.arm(user_id, state.silence_due)
-        self._made = {decision.decision_id: decision for decision in made}
+        return actions
+
+    def _take_as_made(self, decision: Decision) -> RetentionAction | None:
+        state = self.users.get(decision.user_id)
+        if state is None:
+            state = self.users[decision.user_id] = UserState(partition=self.number)
+        decided_at = to_milliseconds(decision.decided_at)
+        if decided_at <= state.scored_ts:
+            # This state is from after the decision: a commit was under way, and its actions were durable.
+            return None
+        remember(state, decision, decided_at)
+        if NEVER != state.silence_due <= decided_at:
+            state.silence_due = next_due(state, after=decided_at)
+        self._dirty.add(decision.user_id)
+        return action_of(decision, self._catalogue)
 
     # -- apply ---------------------------------------------------------------------------------------
 
@@ -117,8 +138,8 @@ class Partition:
         self._dirty.add(event.user_id)
         if not apply_event(state, event):
             return
-        state.silences = 0
-        self._arm(event.user_id, state)
+        # Silences that would have been due before this event came are passed over: nobody could act on them.
+        self._arm(event.user_id, state, after=max(state.scored_ts, self.clock))
         if self._worth_scoring(event, state):
             state.scored_ts = event.ts
             trigger = Trigger(
@@ -128,13 +149,14 @@ class Partition:
                 partition=record.partition,
                 offset=record.offset,
             )
-            situations.append(self._situation(event.user_id, state, event.ts, trigger, event.event_id))
+            situations.append(self._situation(event.user_id, state, event.ts, trigger))
 
     def _worth_scoring(self, event: Event, state: UserState) -> bool:
         """Says whether the event asks for a score: its kind does, it is the newest, and the last is old enough."""
         if event.kind not in self._rules.score_on or event.ts < state.last_ts:
             return False
-        return state.scored_ts == NEVER or event.ts - state.scored_ts >= self._rules.score_interval
+        # At least a millisecond: a user's decisions have increasing moments.
+        return state.scored_ts == NEVER or event.ts - state.scored_ts >= max(self._rules.score_interval, 1)
 
     def _advance(self, clock: int, record: SourceRecord, situations: list[Situation]) -> None:
         """Moves event time forward, and lets every silence due by then speak."""
@@ -150,28 +172,23 @@ class Partition:
                 partition=record.partition,
                 offset=record.offset,
             )
-            state.silences += 1
             state.scored_ts = due
-            self._arm(user_id, state)
+            self._arm(user_id, state, after=due)
             self._dirty.add(user_id)
-            situations.append(self._situation(user_id, state, due, trigger, str(due)))
+            situations.append(self._situation(user_id, state, due, trigger))
 
     def _due(self, user_id: str) -> int:
         return self.users[user_id].silence_due
 
-    def _arm(self, user_id: str, state: UserState) -> None:
-        state.silence_due = next_due(state)
+    def _arm(self, user_id: str, state: UserState, after: int) -> None:
+        state.silence_due = next_due(state, after)
         self._timers.arm(user_id, state.silence_due)
 
-    def _situation(self, user_id: str, state: UserState, now: int, trigger: Trigger, cause: str) -> Situation:
-        name = decision_id(user_id, trigger.kind, cause)
-        return Situation(name, user_id, now, trigger, model_input(state, now))
+    def _situation(self, user_id: str, state: UserState, now: int, trigger: Trigger) -> Situation:
+        name = decision_id(user_id, now)
+        return Situation(name, user_id, now, self.clock, trigger, state.country, model_input(state, now))
 
     # -- settle --------------------------------------------------------------------------------------
-
-    def undecided(self, situations: Sequence[Situation]) -> list[Situation]:
-        """Returns the situations whose decision is not in the log already: those to be scored."""
-        return [situation for situation in situations if situation.decision_id not in self._made]
 
     def settle(
         self, situations: Sequence[Situation], probabilities: dict[str, float], model: ModelIdentity
@@ -180,27 +197,15 @@ class Partition:
         settled = Settled([], [])
         for situation in situations:
             state = self.users[situation.user_id]
-            made = self._made.pop(situation.decision_id, None)
-            if made is not None:
-                self._take_as_made(made, state)
-                continue
-            churn, score = climb(
-                state, situation.now, probabilities.get(situation.decision_id), model, self._rules.score_max_age
-            )
-            if score is not None:
-                state.score = score
-            decision, action = decide(situation, state, churn, self._catalogue, self._digest)
+            probability = probabilities.get(situation.decision_id)
+            churn = climb(situation, state.score, probability, model, self._rules.score_max_age)
+            decision = decide(situation, state.contacts, churn, self._catalogue, self._digest)
             remember(state, decision, situation.now)
             settled.decisions.append(decision)
+            action = action_of(decision, self._catalogue)
             if action is not None:
                 settled.actions.append(action)
         return settled
-
-    def _take_as_made(self, decision: Decision, state: UserState) -> None:
-        decided_at = to_milliseconds(decision.decided_at)
-        remember(state, decision, decided_at)
-        if decision.churn.rung is Rung.MODEL:
-            state.score = Score(decision.churn.probability, decided_at, decision.churn.version)
 
     # -- checkpoint ----------------------------------------------------------------------------------
 

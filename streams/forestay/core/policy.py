@@ -17,12 +17,11 @@ def expected_value(offer: Offer, situation: Situation, probability: float, catal
     """Returns what the offer is expected to earn above its cost, in the shop's currency, rounded to 1e-6."""
     settings = catalogue.policy
     stake = situation.value_at_stake(settings.margin, settings.value_days)
-    return round(probability * offer.effect * stake - cost(offer, situation), 6)
+    return round(probability * offer.effect * stake - cost(offer, situation.feature("average_basket")), 6)
 
 
-def cost(offer: Offer, situation: Situation) -> float:
-    """Returns what the offer costs if made to this user, in the shop's currency, rounded to a hundredth."""
-    basket = situation.feature("average_basket")
+def cost(offer: Offer, basket: float) -> float:
+    """Returns what the offer costs for a user with this average basket, in the shop's currency, to a hundredth."""
     return round(offer.cost.fixed + offer.cost.basket_share * basket, 2)
 
 

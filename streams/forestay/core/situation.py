@@ -22,12 +22,17 @@ POLICY_FEATURES = (
 
 
 class Situation(NamedTuple):
-    """A user to be scored and decided upon; `now` in milliseconds, `input` a snapshot nobody changes."""
+    """A user to be scored and decided upon as of `now`; `clock` is when this became known (both milliseconds).
+
+    A snapshot nobody changes: what later events of the same batch do to the user must not reach a decision.
+    """
 
     decision_id: str
     user_id: str
     now: int
+    clock: int
     trigger: Trigger
+    country: str | None
     input: ModelInput
 
     def feature(self, name: str) -> float:
@@ -51,6 +56,6 @@ class Situation(NamedTuple):
         return margin * self.feature("spend_180d") / observed * days
 
 
-def decision_id(user_id: str, trigger_kind: str, cause: str) -> str:
-    """Returns the id of the decision that `cause` (an event id, or a due time) asks for."""
-    return identifier("decision", user_id, trigger_kind, cause)
+def decision_id(user_id: str, now: int) -> str:
+    """Returns the id of the decision on a user at moment `now` (milliseconds): a user has one a moment."""
+    return identifier("decision", user_id, str(now))

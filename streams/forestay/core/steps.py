@@ -14,7 +14,7 @@ from forestay.core.units import MINUTE
 from forestay.core.windows import MAX_AMOUNT
 
 SLOT: Final = 30 * MINUTE
-#: Steps kept a user. Each takes at most about 30 bytes in the state record.
+#: Steps kept a user. Each takes about 50 bytes in the state record, 74 at most.
 MAX_STEPS: Final = 64
 
 

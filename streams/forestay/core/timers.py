@@ -16,7 +16,7 @@ from forestay.core.user_state import NEVER, UserState
 SHORTEST: Final = 1 * DAY
 LONGEST: Final = 60 * DAY
 UNKNOWN: Final = 14 * DAY
-#: Gaps needed before a rhythm is believed.
+#: Visits needed before a rhythm is believed.
 _MIN_VISITS: Final = 4
 #: After the first, each further silence is twice as long; none is looked at beyond this.
 _LAST: Final = 180 * DAY
@@ -30,10 +30,14 @@ def first_silence(state: UserState) -> int:
     return round(min(max(rhythm.mean_gap() + 2 * rhythm.gap_deviation(), SHORTEST), LONGEST))
 
 
-def next_due(state: UserState) -> int:
-    """Returns when the user's next silence is due, `NEVER` when all have been looked at."""
-    silence = first_silence(state) << state.silences
-    return state.last_ts + silence if silence <= _LAST else NEVER
+def next_due(state: UserState, after: int) -> int:
+    """Returns when the user's first silence later than `after` is due, `NEVER` when there is none."""
+    silence = first_silence(state)
+    while silence <= _LAST:
+        if state.last_ts + silence > after:
+            return state.last_ts + silence
+        silence *= 2
+    return NEVER
 
 
 class SilenceTimers:

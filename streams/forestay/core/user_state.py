@@ -10,8 +10,8 @@ from forestay.core.steps import Step, add_step
 from forestay.core.units import MINUTE
 from forestay.core.windows import MAX_AMOUNT, REFUND_VALUE, SPEND, Ring, add, new_rings
 
-#: Event ids remembered a user: a repeat is recognised if at most this many of the user's events lie
-#: between. 8 bytes each; replays after a crash are caught by offsets and do not need it.
+#: Event ids remembered a user: a repeat is recognised if fewer than this many of the user's other events
+#: were applied in between. 9 bytes each; replays after a crash are caught by offsets and do not need it.
 MAX_EVENT_IDS: Final = 128
 #: Orders remembered a user, so that an order counts once however many lines it has.
 MAX_ORDERS: Final = 16
@@ -41,6 +41,7 @@ class Score(msgspec.Struct, array_like=True, gc=False):
 class Rhythm(msgspec.Struct, array_like=True, gc=False):
     """Visits and the gaps between them: count, sum and sum of squares of the gaps, in whole minutes.
 
+    Kept in the order of arrival: an event no newer than the newest begins no visit and splits no gap.
     Minutes, because squares of milliseconds would leave 64 bits within a year.
     """
 
@@ -66,7 +67,8 @@ class UserState(msgspec.Struct, array_like=True, gc=False, kw_only=True):
 
     Times are milliseconds since the epoch, money hundredths of the currency. `partition` and `offset` are
     the source coordinates of the last event that changed or met this record: a replayed event at or
-    before them is skipped (design D3).
+    before them is skipped (design D3). `scored_ts` is the moment of the user's last decision: a user's
+    decisions have increasing moments, so none at or before it is made again.
     """
 
     partition: int
@@ -86,7 +88,6 @@ class UserState(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     score: Score | None = None
     scored_ts: int = NEVER
     silence_due: int = NEVER
-    silences: int = 0
     country: str | None = None
     timezone: str | None = None
 

@@ -1,9 +1,10 @@
 """Rolling windows as rings of buckets in event time.
 
 A window of length W with buckets of length b at moment t holds the events whose bucket is one of the W/b
-newest up to and including t's own: those after `(t // b - W/b + 1) * b` and not after t's bucket. So it
-reaches back between W - b and W. Only buckets with events are stored: a silent user's ring is empty.
-Late events fall into the bucket they belong to while it is open, so the order of arrival changes nothing.
+newest up to and including t's own: those at or after `(t // b - W/b + 1) * b` and not after t's bucket. So
+it reaches back between W - b and W. Only buckets with events are stored: a silent user's ring is empty.
+Late events fall into the bucket they belong to while it is open, so the order of arrival changes nothing;
+one thing depends on it: an order of several lines counts in the bucket of the line that arrives first.
 """
 
 from typing import Final, NamedTuple

@@ -68,7 +68,7 @@ def decode_line(line: bytes) -> RecordedMessage:
     """
     try:
         row = msgspec.json.decode(line, type=_Line)
-        headers: Headers = tuple((name, _from_text(value)) for name, value in row.headers)  # type: ignore[misc]
+        headers: Headers = tuple((name, _from_text(value)) for name, value in row.headers)
         return RecordedMessage(row.topic, row.partition, row.offset, row.timestamp, _key(row), _value(row), headers)
     except (msgspec.DecodeError, UnicodeError, Base64Error) as error:
         raise RecordingError(f"is no recorded message ({error})") from error

@@ -1,6 +1,8 @@
 """The Faust app of a worker: membership and the agent from Faust, everything between in our own hands."""
 
 import logging
+import os
+import threading
 from collections.abc import AsyncIterable, Mapping
 from typing import Any, cast
 
@@ -92,6 +94,7 @@ class RetentionApp(faust.App):
 
     async def on_stop(self) -> None:
         """Ends with a barrier: the batch in work becomes durable, the rest is left unread."""
+        _leave_within(self.settings.worker.shutdown_deadline_seconds)
         await self.engine.hand_over(self.settings.worker.shutdown_deadline_seconds / 2)
         logger.info("stopped after %s", self.timings)
         await super().on_stop()
@@ -146,3 +149,18 @@ class RetentionApp(faust.App):
 
     def _new_transport(self) -> TransportT:
         return ChunkTransport(self.conf.broker_consumer, self)
+
+
+def _leave_within(deadline: float) -> None:
+    """Ends the process after `deadline` seconds if it has not ended by itself.
+
+    Faust bounds neither its own shutdown nor its threads'. What is durable by then is all that counts.
+    """
+
+    def leave() -> None:
+        logger.critical("still running %g s after the order to stop: leaving", deadline)
+        os._exit(1)
+
+    timer = threading.Timer(deadline, leave)
+    timer.daemon = True
+    timer.start()

@@ -52,8 +52,8 @@ class Engine:
 
     def _start(self, number: int, recovered: Recovered, generation: int) -> None:
         core = Partition(number, self._settings.topics.clock, self._settings.engine.rules(), self._catalogue)
-        core.restore(recovered.users, recovered.mark, recovered.made)
-        pipeline = Pipeline(core, recovered.decisions_end, generation, self._outside)
+        repeated = core.restore(recovered.users, recovered.mark, recovered.made)
+        pipeline = Pipeline(core, repeated, recovered.decisions_end, generation, self._outside)
         self._pipelines[number] = pipeline
         task = asyncio.create_task(pipeline.run(), name=f"partition-{number}")
         task.add_done_callback(self._ended)

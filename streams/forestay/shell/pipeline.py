@@ -1,6 +1,6 @@
 """One partition's way from chunks to durable decisions: the batch, and the barrier (design D3).
 
-For each batch: apply, score, settle; then actions durable, then decisions durable. Between batches, at
+For each batch: apply, score, settle; then decisions durable, then actions durable. Between batches, at
 most once a commit interval: changed users and the mark durable, then offsets committed. A failure anywhere
 raises out of `run`, and nothing after it is acknowledged.
 """
@@ -20,6 +20,7 @@ from forestay.shell.publisher import Publisher
 from forestay.shell.scorer import Scorer
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk
+from forestay_schemas import Decision, RetentionAction
 
 #: Chunks waiting in front of one partition; with the one in work they bound its memory.
 _WAITING = 2
@@ -49,9 +50,17 @@ class Outside(NamedTuple):
 class Pipeline:
     """Feeds one partition's core and carries out what it decides."""
 
-    def __init__(self, core: Partition, decisions_end: int, generation: int, outside: Outside) -> None:
-        """`decisions_end`: end of the decision log at recovery; `generation`: the group's."""
+    def __init__(
+        self,
+        core: Partition,
+        repeated: Sequence[RetentionAction],
+        decisions_end: int,
+        generation: int,
+        outside: Outside,
+    ) -> None:
+        """`repeated`: actions to write again; `decisions_end`: end of the decision log at recovery."""
         self.core = core
+        self._repeated = [_output(action) for action in repeated]
         self._decisions_end = decisions_end
         self._generation = generation
         self._outside = outside
@@ -81,6 +90,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Works until `stop`, or until something fails."""
+        await self._outside.publisher.publish(self._outside.topics.actions, self.core.number, self._repeated)
         while not self._stopping:
             chunk = await self._next_chunk()
             if chunk is not None:
@@ -135,33 +145,37 @@ class Pipeline:
             probabilities = await self._score(applied.situations)
         with timings.stage("decide"):
             settled = self.core.settle(applied.situations, probabilities, outside.scorer.model)
-            actions = [_output(action.user_id, action.model_dump_json()) for action in settled.actions]
-            decisions = [_output(decision.user_id, decision.model_dump_json()) for decision in settled.decisions]
+            actions = [_output(action) for action in settled.actions]
+            decisions = [_output(decision) for decision in settled.decisions]
         with timings.stage("publish"):
-            await self._publish(applied.dead_letters, actions, decisions)
+            await self._publish(applied.dead_letters, decisions, actions)
         timings.count("records", len(records))
         timings.count("decisions", len(decisions))
         timings.count("actions", len(actions))
         timings.count("dead_letters", len(applied.dead_letters))
 
     async def _score(self, situations: Sequence[Situation]) -> dict[str, float]:
-        asked = self.core.undecided(situations)
-        if not asked:
+        if not situations:
             return {}
-        answers = await self._outside.scorer.score([situation.input for situation in asked])
-        pairs = zip(asked, answers, strict=True)
+        answers = await self._outside.scorer.score([situation.input for situation in situations])
+        pairs = zip(situations, answers, strict=True)
         return {situation.decision_id: answer for situation, answer in pairs if answer is not None}
 
     async def _publish(
-        self, dead_letters: list[OutputRecord], actions: list[OutputRecord], decisions: list[OutputRecord]
+        self, dead_letters: list[OutputRecord], decisions: list[OutputRecord], actions: list[OutputRecord]
     ) -> None:
-        """Makes outputs durable. Actions go before decisions: a decision on its topic has its action on its own."""
+        """Makes outputs durable. Decisions go before actions, as into any write-ahead log.
+
+        A crash between the two leaves decisions whose actions a successor repeats; the other way round it
+        would leave actions nobody decided.
+        """
         topics, publish, number = self._outside.topics, self._outside.publisher.publish, self.core.number
-        await asyncio.gather(
-            publish(topics.dead_letters, number, dead_letters), publish(topics.actions, number, actions)
+        after, _ = await asyncio.gather(
+            publish(topics.decisions, number, decisions), publish(topics.dead_letters, number, dead_letters)
         )
         if decisions:
-            self._decisions_end = await publish(topics.decisions, number, decisions)
+            self._decisions_end = after
+        await publish(topics.actions, number, actions)
 
     # -- barrier -------------------------------------------------------------------------------------
 
@@ -208,5 +222,5 @@ def _source_record(record: Any) -> SourceRecord:
     )
 
 
-def _output(user_id: str, value: str) -> OutputRecord:
-    return OutputRecord(user_id.encode(), value.encode())
+def _output(made: Decision | RetentionAction) -> OutputRecord:
+    return OutputRecord(made.user_id.encode(), made.model_dump_json().encode())

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 #: Most records a read brings (several partitions together).
 _READ_RECORDS = 5_000
+#: How long a fetch waits at the end of a partition (milliseconds): an empty partition costs one such wait.
+_FETCH_WAIT = 50
 
 
 class Recovered(NamedTuple):
@@ -43,6 +45,7 @@ async def recover(kafka: KafkaSettings, topics: TopicSettings, partitions: Itera
         client_id="forestay-recovery",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
+        fetch_max_wait_ms=_FETCH_WAIT,
     )
     await consumer.start()
     try:
@@ -93,8 +96,7 @@ async def _decisions(
     made: dict[int, list[Decision]] = {number: [] for number in marks}
     async for record in _read(consumer, starts):
         made[record.partition].append(_decision(record))
-    ends = await consumer.end_offsets(list(starts))
-    return made, {tp.partition: end for tp, end in ends.items()}
+    return made, {tp.partition: consumer.highwater(tp) for tp in starts}
 
 
 def _decision(record: Any) -> Decision:
@@ -106,16 +108,23 @@ def _decision(record: Any) -> Decision:
 
 
 async def _read(consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int]) -> AsyncIterator[Any]:
-    """Yields the records from `starts` to the ends as they are now, in order within a partition."""
+    """Yields the records from `starts` to the ends as they are now, in order within a partition.
+
+    An end is the high watermark of a fetch: asked for the latest offset, the embedded broker names another.
+    """
     consumer.assign(list(starts))
     first = await consumer.beginning_offsets(list(starts))
-    ends = await consumer.end_offsets(list(starts))
     for tp, start in starts.items():
         consumer.seek(tp, max(start, first[tp]))
-    # A position beyond the last record counts too: compaction may have taken the records before an end.
-    open_ends = {tp for tp, end in ends.items() if max(starts[tp], first[tp]) < end}
-    while open_ends:
-        for records in (await consumer.getmany(*open_ends, timeout_ms=500, max_records=_READ_RECORDS)).values():
+    unread = set(starts)
+    while unread:
+        for records in (await consumer.getmany(*unread, timeout_ms=_FETCH_WAIT, max_records=_READ_RECORDS)).values():
             for record in records:
                 yield record
-        open_ends = {tp for tp in open_ends if await consumer.position(tp) < ends[tp]}
+        unread = {tp for tp in unread if not await _at_end(consumer, tp)}
+
+
+async def _at_end(consumer: AIOKafkaConsumer, tp: TopicPartition) -> bool:
+    end = consumer.highwater(tp)
+    # A position beyond the last record counts too: compaction may have taken the records before an end.
+    return end is not None and await consumer.position(tp) >= end

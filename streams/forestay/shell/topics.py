@@ -4,21 +4,27 @@ All topics have the same number of partitions, because a user's records keep the
 source to the state. Topics that exist are never changed, only checked.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final, NamedTuple
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
-from kafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from kafka.errors import CoordinatorNotAvailableError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from forestay.core.errors import ConfigurationError
+from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.core.units import DAY
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.kafka_clients import connection_options
 
 #: A person waits for the answer: a broker that has not spoken by then (milliseconds) is not there.
 _BOOTSTRAP_MS: Final = 10_000
+#: How long a fetch at the end of a partition waits for more (milliseconds).
+_FETCH_MS: Final = 50
+#: How long a fresh broker may take to name a group's coordinator, and between two questions (seconds).
+_COORDINATOR_SECONDS: Final = 15.0
+_RETRY_SECONDS: Final = 0.2
 #: How long records are kept (milliseconds). Decisions are the write-ahead log and the training data.
 _RETENTION: Final = {"clickstream": 7, "clock": 1, "actions": 7, "decisions": 30, "dead_letters": 30}
 #: Settings worth a look in a description.
@@ -76,13 +82,8 @@ def admin_client(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
     Raises:
         kafka.errors.KafkaTimeoutError: no broker answers.
     """
-    options = connection_options(kafka)
-    options["bootstrap_timeout_ms"] = min(_BOOTSTRAP_MS, options["request_timeout_ms"])
-    admin = KafkaAdminClient(**options)
-    try:
+    with closing(KafkaAdminClient(**patient_options(kafka))) as admin:
         yield admin
-    finally:
-        admin.close()
 
 
 def declare(kafka: KafkaSettings, topics: TopicSettings) -> Declared:
@@ -131,19 +132,32 @@ def check_equal(counts: Mapping[str, int], topics: TopicSettings) -> None:
     )
 
 
+def check_all(counts: Mapping[str, int], topics: TopicSettings) -> None:
+    """Checks that every topic is there and that all have the same number of partitions.
+
+    Raises:
+        ConfigurationError: one is missing or differs; says what to do.
+    """
+    missing = [name for name in topics.names if name not in counts]
+    if missing:
+        raise ConfigurationError(f"topics are missing: {', '.join(missing)}; run `forestay topics declare`")
+    check_equal(counts, topics)
+
+
 def describe(kafka: KafkaSettings, topics: TopicSettings) -> list[TopicDescription]:
     """Returns the topics that exist, with offsets and the lag of the workers' group."""
     with admin_client(kafka) as admin:
         known = {topic["name"]: topic for topic in _metadata(admin, topics.names)}
         configs = _configs(admin, list(known))
-        first = _offsets(admin, known, OffsetSpec.EARLIEST)
-        end = _offsets(admin, known, OffsetSpec.LATEST)
+        counts = {name: len(topic["partitions"]) for name, topic in known.items()}
+        first = _first_offsets(admin, counts)
         committed = committed_offsets(admin, kafka.group_id)
+    end = end_offsets(kafka, counts)
     return [
         TopicDescription(
             role=role,
             name=name,
-            partitions=len(known[name]["partitions"]),
+            partitions=counts[name],
             replicas=min(len(partition["replica_nodes"]) for partition in known[name]["partitions"]),
             configs=configs.get(name, {}),
             first=first[name],
@@ -156,28 +170,76 @@ def describe(kafka: KafkaSettings, topics: TopicSettings) -> list[TopicDescripti
 
 
 def committed_offsets(admin: KafkaAdminClient, group_id: str) -> dict[str, dict[int, int]]:
-    """Returns the group's committed offsets by topic and partition; empty where it has none yet."""
+    """Returns the group's committed offsets by topic and partition; empty where it has none yet.
+
+    Raises:
+        kafka.errors.KafkaError: the broker does not tell.
+    """
     committed: dict[str, dict[int, int]] = {}
-    for partition, position in admin.list_group_offsets([group_id])[group_id].items():
+    for partition, position in _group_offsets(admin, group_id).items():
         if position.offset >= 0:
             committed.setdefault(partition.topic, {})[partition.partition] = position.offset
     return committed
 
 
-def end_offsets(admin: KafkaAdminClient, name: str, partitions: int) -> dict[int, int]:
-    """Returns the offset after the last record of each partition of topic `name`."""
-    return _of_topic(admin, name, partitions, OffsetSpec.LATEST)
+def _group_offsets(admin: KafkaAdminClient, group_id: str) -> dict[TopicPartition, Any]:
+    """Asks again while the broker makes its own topic of offsets, which it does at the first question."""
+    give_up = time.monotonic() + _COORDINATOR_SECONDS
+    while True:
+        try:
+            found: dict[TopicPartition, Any] = admin.list_group_offsets([group_id])[group_id]
+        except CoordinatorNotAvailableError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return found
 
 
-def _of_topic(admin: KafkaAdminClient, name: str, partitions: int, which: OffsetSpec) -> dict[int, int]:
-    asked = {TopicPartition(name, number): which for number in range(partitions)}
-    return {partition.partition: found.offset for partition, found in admin.list_partition_offsets(asked).items()}
+def end_offsets(kafka: KafkaSettings, partitions: Mapping[str, int]) -> dict[str, dict[int, int]]:
+    """Returns the offset after the last record, by topic and partition; `partitions` counts those of each topic.
+
+    Taken from the high watermark of a fetch: asked for the latest offset, the embedded broker names the one
+    after the first record of the last batch.
+
+    Raises:
+        ForestayError: the broker does not tell in time.
+        kafka.errors.KafkaError: no broker answers.
+    """
+    wanted = [TopicPartition(name, number) for name, count in partitions.items() for number in range(count)]
+    with closing(KafkaConsumer(**patient_options(kafka), group_id=None, fetch_max_wait_ms=_FETCH_MS)) as consumer:
+        consumer.assign(wanted)
+        for partition, offset in consumer.end_offsets(wanted).items():
+            consumer.seek(partition, offset)
+        give_up = time.monotonic() + kafka.request_timeout_seconds
+        while missing := [partition for partition in wanted if consumer.highwater(partition) is None]:
+            if time.monotonic() > give_up:
+                raise ForestayError(f"the broker does not tell the end of {missing[0].topic}-{missing[0].partition}")
+            consumer.poll(timeout_ms=_FETCH_MS)
+        return _by_topic({partition: consumer.highwater(partition) for partition in wanted})
 
 
-def _offsets(
-    admin: KafkaAdminClient, known: Mapping[str, Mapping[str, Any]], which: OffsetSpec
-) -> dict[str, dict[int, int]]:
-    return {name: _of_topic(admin, name, len(topic["partitions"]), which) for name, topic in known.items()}
+def _first_offsets(admin: KafkaAdminClient, partitions: Mapping[str, int]) -> dict[str, dict[int, int]]:
+    asked = {
+        TopicPartition(name, number): OffsetSpec.EARLIEST
+        for name, count in partitions.items()
+        for number in range(count)
+    }
+    found = admin.list_partition_offsets(asked)
+    return _by_topic({partition: position.offset for partition, position in found.items()})
+
+
+def _by_topic(offsets: Mapping[TopicPartition, int]) -> dict[str, dict[int, int]]:
+    found: dict[str, dict[int, int]] = {}
+    for partition, offset in offsets.items():
+        found.setdefault(partition.topic, {})[partition.partition] = offset
+    return found
+
+
+def patient_options(kafka: KafkaSettings) -> dict[str, Any]:
+    """Returns connection options for a person who waits: no broker within 10 s is none."""
+    options = connection_options(kafka)
+    return options | {"bootstrap_timeout_ms": min(_BOOTSTRAP_MS, options["request_timeout_ms"])}
 
 
 def _metadata(admin: KafkaAdminClient, names: Sequence[str]) -> list[dict[str, Any]]:
@@ -215,16 +277,17 @@ def _create(admin: KafkaAdminClient, missing: Mapping[str, str], partitions: int
         }
         for role, name in missing.items()
     }
-    answer = admin.create_topics(wanted, raise_errors=False, wait_for_metadata=True)
+    answer = admin.create_topics(wanted, raise_errors=False)
     for topic in answer["topics"]:
         error = for_code(topic["error_code"])
         if topic["error_code"] and error is not TopicAlreadyExistsError:
-            said = topic["error_message"] or error.__name__
+            said = (topic["error_message"] or error.__name__).rstrip(".")
             raise ConfigurationError(
                 f"the broker refuses to make topic {topic['name']} with {partitions} partitions and replication"
                 f" factor {replication}: {said}. Change topics.partitions or topics.replication_factor, or have it"
                 " made by someone who may"
             )
+    admin.wait_for_topics(list(missing.values()))
 
 
 def topic_configs(role: str, replication: int) -> dict[str, str]:

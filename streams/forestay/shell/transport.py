@@ -19,8 +19,6 @@ from mode.types import ServiceT
 from forestay.settings import KafkaSettings
 from forestay.shell.kafka_clients import connection_options
 
-#: How long a fetch may wait at the broker for the first byte (milliseconds). Faust hard-codes 1,500.
-_FETCH_WAIT = 250
 #: Most bytes of one partition a fetch brings: about 4,000 click events.
 _FETCH_BYTES = 1_048_576
 
@@ -67,7 +65,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             partition_assignment_strategy=[RangePartitionAssignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=_FETCH_WAIT,
+            fetch_max_wait_ms=round(kafka.fetch_wait_seconds * 1000),
             max_partition_fetch_bytes=_FETCH_BYTES,
             session_timeout_ms=round(kafka.session_timeout_seconds * 1000),
             heartbeat_interval_ms=round(kafka.session_timeout_seconds * 1000 / 5),

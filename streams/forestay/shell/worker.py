@@ -10,23 +10,26 @@ import yaml
 from pydantic import ValidationError
 
 from forestay.core.catalogue import Catalogue
-from forestay.core.errors import ConfigurationError
+from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.settings import Settings
 from forestay.shell.app import RetentionApp
+from forestay.shell.topics import check_all, partition_counts
 
 
 def run(settings: Settings) -> int:
     """Runs a worker until SIGTERM or SIGINT (exit code 0) or a failure (1).
 
     Raises:
-        ConfigurationError: the catalogue cannot work.
+        ConfigurationError: the catalogue or the topics cannot work.
+        kafka.errors.KafkaError: no broker answers.
     """
+    catalogue = load_catalogue(settings.catalogue)
+    check_all(partition_counts(settings.kafka, settings.topics.names), settings.topics)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = RetentionApp(settings, load_catalogue(settings.catalogue))
     worker = faust.Worker(
-        app,
+        RetentionApp(settings, catalogue),
         loglevel=settings.worker.log_level.upper(),
         logging_config=logging_config(settings.worker.log_level.upper()),
         redirect_stdouts=False,
@@ -36,6 +39,9 @@ def run(settings: Settings) -> int:
         worker.execute_from_commandline()
     except SystemExit as end:
         return int(end.code or 0)
+    except ForestayError:
+        # What stopped the worker is in the log already, with its traceback.
+        return 1
     return 0
 
 

@@ -1,0 +1,98 @@
+"""Small builders of what the core takes: click events, source records, catalogues, partitions."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from forestay.core.catalogue import Catalogue
+from forestay.core.features import FEATURE_COUNT, FEATURE_NAMES
+from forestay.core.ladder import ModelIdentity
+from forestay.core.model_input import ModelInput
+from forestay.core.partition import Partition, Settled
+from forestay.core.record import Headers, SourceRecord
+from forestay.core.rules import Rules
+from forestay.core.situation import Situation, decision_id
+from forestay.core.units import to_datetime
+from forestay_schemas import Trigger, TriggerKind, rfc3339
+
+TOPIC: Final = "clickstream"
+CLOCK_TOPIC: Final = "forestay-clock"
+#: 2026-01-01T00:00:00Z
+START: Final = 1_767_225_600_000
+MODEL: Final = ModelIdentity("churn_transformer", "7", horizon_days=60)
+
+#: A click event as JSON has it.
+Click = dict[str, Any]
+
+
+def click(event_id: str = "e1", user_id: str = "u1", event: str = "page_view", ts: int = START, **more: Any) -> Click:
+    """Returns a valid click event; `more` are further fields."""
+    return {"event_id": event_id, "user_id": user_id, "event": event, "ts": ts, **more}
+
+
+def source(
+    value: Mapping[str, Any] | bytes | None,
+    offset: int = 0,
+    *,
+    key: bytes | None = b"u1",
+    timestamp: int | None = None,
+    partition: int = 0,
+    headers: Headers = (),
+) -> SourceRecord:
+    """Returns a record of the clickstream; a mapping is written as JSON, keyed and stamped as it says."""
+    stamp = START
+    if isinstance(value, Mapping):
+        key = str(value["user_id"]).encode()
+        if isinstance(value["ts"], int):
+            stamp = value["ts"]
+        value = json.dumps(value).encode()
+    return SourceRecord(TOPIC, partition, offset, stamp if timestamp is None else timestamp, key, value, headers)
+
+
+def stream(*clicks: Mapping[str, Any] | bytes) -> list[SourceRecord]:
+    """Returns the records of a clickstream, offsets from 0."""
+    return [source(value, offset) for offset, value in enumerate(clicks)]
+
+
+def tick(ts: int, offset: int = 0) -> SourceRecord:
+    """Returns a clock record."""
+    value = json.dumps({"ts": rfc3339(to_datetime(ts))}).encode()
+    return SourceRecord(CLOCK_TOPIC, 0, offset, ts, None, value)
+
+
+def offer(offer_id: str = "o1", **more: Any) -> dict[str, Any]:
+    """Returns an offer as a catalogue's YAML has it: free, for everybody, without a cooldown of its own."""
+    return {"id": offer_id, "kind": "message", "channel": "email", "effect": 0.5, "cooldown_days": 0, **more}
+
+
+def catalogue(*offers: Mapping[str, Any], policy: Mapping[str, Any] | None = None, **guardrails: Any) -> Catalogue:
+    """Returns a catalogue whose guardrails all stand open but for those given."""
+    open_wide = {"cap_contacts": None, "cooldown_days": 0, "holdout": 0} | guardrails
+    content = {"name": "test", "offers": list(offers) or [offer()], "guardrails": open_wide, "policy": policy or {}}
+    return Catalogue.model_validate(content)
+
+
+def partition(rules: Rules | None = None, shop: Catalogue | None = None) -> Partition:
+    """Returns partition 0, empty."""
+    return Partition(0, CLOCK_TOPIC, rules or Rules(), shop or catalogue())
+
+
+def settle(core: Partition, records: Sequence[SourceRecord], probability: float | None = 0.9) -> Settled:
+    """Takes records through the core as one batch; the model gives everybody the same probability."""
+    situations = core.apply(records).situations
+    answers = {} if probability is None else dict.fromkeys((s.decision_id for s in situations), probability)
+    return core.settle(situations, answers, MODEL)
+
+
+def situation(
+    features: Mapping[str, float] | None = None, *, now: int = START, user_id: str = "u1", kind: str = "event"
+) -> Situation:
+    """Returns a situation whose features are 0 but for those given; the input is otherwise empty."""
+    vector = np.zeros(FEATURE_COUNT, dtype=np.float32)
+    for name, value in (features or {}).items():
+        vector[FEATURE_NAMES.index(name)] = value
+    empty = ModelInput(np.zeros((64, 4), dtype=np.int32), np.zeros((64, 9), dtype=np.float32), vector)
+    trigger = Trigger(kind=TriggerKind(kind), event_id=None, topic=TOPIC, partition=0, offset=0)
+    return Situation(decision_id(user_id, now), user_id, now, now, trigger, None, empty)

@@ -1,0 +1,126 @@
+"""Workers that crash, without Kafka: logs in memory, a life that ends at any record written, and recovery.
+
+Follows shell/pipeline.py and shell/recovery.py: a batch's dead letters and decisions become durable, then its
+actions; state travels beside the next batches, users first and the mark last. A crash may come after any of
+these records.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Final
+
+from support.builders import CLOCK_TOPIC, MODEL, TOPIC
+from support.fakes import Model
+
+from forestay.core.catalogue import Catalogue
+from forestay.core.partition import Partition
+from forestay.core.record import OutputRecord, SourceRecord
+from forestay.core.rules import Rules
+from forestay.core.state_codec import MARK_KEY, PartitionMark, decode_mark, decode_user
+from forestay.core.user_state import UserState
+from forestay_schemas import Decision, RetentionAction
+
+DEAD_LETTERS: Final = "dead_letters"
+DECISIONS: Final = "decisions"
+ACTIONS: Final = "actions"
+STATE: Final = "state"
+
+
+class CrashError(Exception):
+    """The process is gone."""
+
+
+class Logs:
+    """What is durable, by topic; `crash_in` records from now the process is gone."""
+
+    def __init__(self) -> None:
+        self.topics: dict[str, list[OutputRecord]] = defaultdict(list)
+        self.crash_in: int | None = None
+
+    def append(self, topic: str, record: OutputRecord) -> None:
+        if self.crash_in == 0:
+            raise CrashError
+        self.crash_in = None if self.crash_in is None else self.crash_in - 1
+        self.topics[topic].append(record)
+
+    def recover(self) -> tuple[dict[str, UserState], PartitionMark | None, list[Decision]]:
+        """Returns users, mark, and the decisions beyond the mark."""
+        latest = {record.key: record.value or b"" for record in self.topics[STATE]}
+        marked = latest.pop(MARK_KEY, None)
+        mark = None if marked is None else decode_mark(marked)
+        users = {(key or b"").decode(): decode_user(value) for key, value in latest.items()}
+        return users, mark, self.decisions()[mark.decisions if mark else 0 :]
+
+    def decisions(self) -> list[Decision]:
+        return [Decision.model_validate_json(record.value or b"") for record in self.topics[DECISIONS]]
+
+    def actions(self) -> list[RetentionAction]:
+        return [RetentionAction.model_validate_json(record.value or b"") for record in self.topics[ACTIONS]]
+
+
+class Life:
+    """One worker's life over one partition, from recovery to the end of the sources or to a crash."""
+
+    def __init__(self, logs: Logs, rules: Rules, catalogue: Catalogue, model: Model, random: Random) -> None:
+        self.core = Partition(0, CLOCK_TOPIC, rules, catalogue)
+        self._repeated = self.core.restore(*logs.recover())
+        self._logs = logs
+        self._model = model
+        self._random = random
+        self._generation = random.randrange(100)
+        self._state: deque[OutputRecord] = deque()
+
+    def run(self, sources: Sequence[SourceRecord], *, reorder: bool) -> None:
+        """Works the sources off; `reorder`: the two topics come interleaved as chance has it."""
+        for action in self._repeated:
+            self._write(ACTIONS, OutputRecord(action.user_id.encode(), action.model_dump_json().encode()))
+        for batch in self._batches(sources, reorder):
+            self._batch(batch)
+            if self._random.random() < 0.3:
+                self._commit()
+        self._commit()
+        self._write_state(len(self._state))
+
+    def _batches(self, sources: Sequence[SourceRecord], reorder: bool) -> Iterator[list[SourceRecord]]:
+        left = [record for record in sources if record.offset >= self.core.positions.get(record.topic, 0)]
+        if reorder:
+            left = list(_interleaved(left, self._random))
+        while left:
+            # A batch holds one topic's records.
+            most = next((n for n, record in enumerate(left) if record.topic != left[0].topic), len(left))
+            size = min(most, self._random.randint(1, 12))
+            yield left[:size]
+            left = left[size:]
+
+    def _batch(self, batch: Sequence[SourceRecord]) -> None:
+        applied = self.core.apply(batch)
+        answers = {s.decision_id: self._model(s.input) for s in applied.situations}
+        known = {name: answer for name, answer in answers.items() if answer is not None}
+        settled = self.core.settle(applied.situations, known, MODEL)
+        for letter in applied.dead_letters:
+            self._write(DEAD_LETTERS, letter)
+        for decision in settled.decisions:
+            self._write(DECISIONS, OutputRecord(decision.user_id.encode(), decision.model_dump_json().encode()))
+        for action in settled.actions:
+            self._write(ACTIONS, OutputRecord(action.user_id.encode(), action.model_dump_json().encode()))
+
+    def _write(self, topic: str, record: OutputRecord) -> None:
+        """Writes a record while a commit may be under way."""
+        self._write_state(self._random.randint(0, min(3, len(self._state))))
+        self._logs.append(topic, record)
+
+    def _commit(self) -> None:
+        self._write_state(len(self._state))
+        self._state.extend(self.core.checkpoint(len(self._logs.topics[DECISIONS]), self._generation))
+
+    def _write_state(self, count: int) -> None:
+        for _ in range(count):
+            self._logs.append(STATE, self._state.popleft())
+
+
+def _interleaved(records: Sequence[SourceRecord], random: Random) -> Iterator[SourceRecord]:
+    """Merges the topics anew, each in its own order."""
+    queues = [deque(record for record in records if record.topic == topic) for topic in (TOPIC, CLOCK_TOPIC)]
+    while any(queues):
+        yield random.choice([queue for queue in queues if queue]).popleft()

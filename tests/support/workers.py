@@ -1,0 +1,130 @@
+"""Worker processes for tests: started, awaited, killed; and what is then on the topics."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from forestay.settings import Settings
+from forestay.shell.kafka_clients import connection_options
+
+#: Seconds a worker may take to join its group and restore its state.
+READY_WITHIN = 60.0
+
+
+class WorkerProcess:
+    """A worker in a process of its own."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "forestay", "worker"],
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log: deque[str] = deque(maxlen=400)
+        self._is_ready = False
+        self._settled = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.log.append(line)
+            if "worker ready" in line:
+                self._is_ready = True
+                self._settled.set()
+        self._settled.set()
+
+    def await_ready(self) -> None:
+        self._settled.wait(READY_WITHIN)
+        assert self._is_ready, "".join(self.log)
+
+    def kill(self) -> None:
+        """SIGKILL: no barrier, no farewell."""
+        self._process.kill()
+        self._end()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        self._end()
+        return self._process.returncode
+
+    def _end(self) -> None:
+        self._process.wait(60)
+        self._reader.join(5)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+
+@contextmanager
+def worker(environment: Mapping[str, str]) -> Iterator[WorkerProcess]:
+    """A worker that is ready; killed at the end if the test has not stopped it."""
+    process = WorkerProcess(environment)
+    try:
+        process.await_ready()
+        yield process
+    except BaseException:
+        print("".join(process.log))
+        raise
+    finally:
+        if process.running:
+            process.kill()
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The settings as a worker process reads them."""
+    values: dict[str, str] = {}
+    for group, fields in settings.model_dump(mode="json", exclude_defaults=True).items():
+        if isinstance(fields, dict):
+            values |= {f"FORESTAY_{group}__{name}".upper(): str(value) for name, value in fields.items()}
+        else:
+            values[f"FORESTAY_{group}".upper()] = str(fields)
+    return values
+
+
+class TopicReader:
+    """Reads topics from their beginnings, as often as asked, and waits for what must come."""
+
+    def __init__(self, settings: Settings, *topics: str) -> None:
+        self._consumer = KafkaConsumer(**connection_options(settings.kafka), enable_auto_commit=False)
+        partitions = [TopicPartition(topic, n) for topic in topics for n in range(settings.topics.partitions)]
+        self._consumer.assign(partitions)
+        self._consumer.seek_to_beginning(*partitions)
+        self._partitions = partitions
+        self.records: list[Any] = []
+
+    def read_to_end(self) -> list[Any]:
+        ends = self._consumer.end_offsets(self._partitions)
+        while any(self._consumer.position(tp) < end for tp, end in ends.items()):
+            self._poll()
+        return self.records
+
+    def await_count(self, count: int, within: float = 60.0) -> None:
+        """Returns when at least `count` records have been read."""
+        deadline = time.monotonic() + within
+        while len(self.records) < count:
+            assert time.monotonic() < deadline, f"{len(self.records)} of {count} records after {within} s"
+            self._poll()
+
+    def _poll(self) -> None:
+        for batch in self._consumer.poll(200).values():
+            self.records.extend(batch)
+
+    def close(self) -> None:
+        self._consumer.close()

@@ -1,0 +1,68 @@
+"""The honest ladder: the model, its last score while fresh, a rule; each answer says on which rung it stood."""
+
+from math import inf, nan
+
+import pytest
+from support.builders import MODEL, START, click, partition, settle, situation, source
+
+from forestay.core.ladder import RULE_MODEL, climb, rule_probability
+from forestay.core.rules import Rules
+from forestay.core.units import DAY, HOUR
+from forestay.core.user_state import Score
+from forestay_schemas import Rung
+
+FRESH = Score(0.25, START - DAY, "6")
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0, 0.5, 5e-324])
+def test_a_probability_from_the_model_is_the_first_rung(probability: float) -> None:
+    churn = climb(situation(), FRESH, probability, MODEL, DAY)
+    assert (churn.rung, churn.model, churn.version) == (Rung.MODEL, "churn_transformer", "7")
+    assert churn.probability == round(probability, 6)
+    assert churn.horizon_days == 60
+
+
+@pytest.mark.parametrize("probability", [None, nan, inf, -inf, -0.0001, 1.0001, -5e-324])
+def test_what_is_no_probability_counts_as_no_answer(probability: float | None) -> None:
+    cached = climb(situation(), FRESH, probability, MODEL, DAY)
+    assert (cached.rung, cached.probability, cached.version) == (Rung.CACHED, 0.25, "6")
+    rule = climb(situation(), None, probability, MODEL, DAY)
+    assert (rule.rung, rule.model, rule.version) == (Rung.RULE, RULE_MODEL, "1")
+
+
+@pytest.mark.parametrize(("age", "rung"), [(0, Rung.CACHED), (DAY, Rung.CACHED), (DAY + 1, Rung.RULE)])
+def test_the_last_score_stands_in_up_to_its_age_and_no_longer(age: int, rung: Rung) -> None:
+    assert climb(situation(), Score(0.5, START - age, "6"), None, MODEL, DAY).rung == rung
+
+
+def test_the_rule_says_even_odds_at_twice_the_usual_gap_and_rises_with_silence() -> None:
+    def rule(silent: float, gap: float) -> float:
+        return rule_probability(situation({"hours_since_last_event": silent, "visit_gap_mean_hours": gap}))
+
+    assert rule(200, 100) == pytest.approx(0.5)
+    # Thirty days are the usual gap of a user without a rhythm.
+    assert rule(1440, 0) == pytest.approx(0.5)
+    rising = [rule(silent, 100) for silent in (0, 1, 10, 100, 1_000, 17_520)]
+    assert rising == sorted(rising)
+    assert 0 < rising[0] < rising[-1] < 1
+
+
+def test_a_partition_climbs_down_and_up_again_and_stamps_each_rung() -> None:
+    core = partition(Rules(score_max_age=2 * DAY))
+    rungs = []
+    for number, (probability, day) in enumerate([(None, 0), (0.7, 1), (None, 2), (nan, 3), (None, 4), (0.2, 5)]):
+        event = source(click(f"e{number}", ts=START + day * DAY), number)
+        decisions = settle(core, [event], probability).decisions
+        rungs.append((decisions[-1].churn.rung.value, decisions[-1].churn.probability))
+    assert [rung for rung, _ in rungs] == ["rule", "model", "cached", "cached", "rule", "model"]
+    assert [p for rung, p in rungs if rung != "rule"] == [0.7, 0.7, 0.7, 0.2]
+    assert core.users["u1"].score == Score(0.2, START + 5 * DAY, "7")
+
+
+def test_only_the_models_own_answers_are_remembered_as_scores() -> None:
+    core = partition()
+    settle(core, [source(click(), 0)], None)
+    assert core.users["u1"].score is None
+    settle(core, [source(click("e2", ts=START + HOUR), 1)], 0.123456789)
+    # Rounded as logged: a score taken from the log after a crash is the same score.
+    assert core.users["u1"].score == Score(0.123457, START + HOUR, "7")

@@ -1,0 +1,118 @@
+"""The policy: expected value, the best of what is in play, and draws that happen as often as logged."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from support.builders import MODEL, START, catalogue, click, offer, partition, settle, situation, source
+
+from forestay.core.decide import action_of, decide
+from forestay.core.hashing import hash64, identifier, unit_interval
+from forestay.core.policy import cost, draw, expected_value, weigh
+from forestay.core.rules import Rules
+from forestay.core.units import DAY, HOUR
+from forestay.core.user_state import Contact
+from forestay_schemas import Rung
+
+#: 0.3 of 180.00 spent in 180 days is 54.00 at stake over 180 days.
+LOYAL = {"spend_180d": 180.0, "tenure_hours": 24.0 * 365, "average_basket": 20.0}
+
+
+def test_the_value_at_stake_carries_the_spend_of_the_last_half_year_forward() -> None:
+    assert situation(LOYAL).value_at_stake(0.3, 180) == pytest.approx(54.0)
+    assert situation(LOYAL).value_at_stake(0.3, 90) == pytest.approx(27.0)
+    # Of a newcomer at least thirty days are taken as observed, or one order would make them a millionaire.
+    new = situation({"spend_180d": 30.0, "tenure_hours": 1.0})
+    assert new.value_at_stake(1.0, 180) == pytest.approx(180.0)
+
+
+def test_expected_value_is_probability_times_effect_times_stake_less_cost() -> None:
+    shop = catalogue(offer("a", effect=0.1, cost={"fixed": 0.5, "basket_share": 0.1}), policy={"margin": 0.3})
+    assert cost(shop.offers[0], 20.0) == 2.5
+    assert expected_value(shop.offers[0], situation(LOYAL), 0.5, shop) == pytest.approx(0.5 * 0.1 * 54 - 2.5)
+
+
+def test_an_offer_worth_no_more_than_nothing_is_never_in_play() -> None:
+    shop = catalogue(offer("dear", cost={"fixed": 1e6}), offer("free", effect=0), policy={"exploration": 1.0})
+    candidates = weigh(shop.offers, situation(LOYAL), 0.9, shop)
+    assert [(c.offer_id, c.propensity) for c in candidates] == [(None, 1.0), ("dear", 0.0), ("free", 0.0)]
+
+
+def test_ties_go_to_the_earlier_offer_of_the_catalogue() -> None:
+    shop = catalogue(offer("a"), offer("b"), policy={"exploration": 0.3})
+    propensities = [c.propensity for c in weigh(shop.offers, situation(LOYAL), 0.9, shop)]
+    assert propensities == pytest.approx([0.1, 0.8, 0.1])
+
+
+@pytest.mark.parametrize("exploration", [0.0, 0.05, 0.5, 1.0])
+def test_draws_are_as_frequent_as_their_propensities(exploration: float) -> None:
+    shop = catalogue(*(offer(f"o{n}", effect=0.1 * n) for n in range(5)), policy={"exploration": exploration})
+    candidates = weigh(shop.offers, situation(LOYAL), 0.9, shop)
+    count = 20_000
+    drawn = Counter(draw(candidates, identifier("decision", str(n)), "salt") for n in range(count))
+    for index, candidate in enumerate(candidates):
+        p = candidate.propensity
+        # Five standard deviations: fails by chance once in a million runs, and the ids are fixed.
+        assert abs(drawn[index] - count * p) <= 5 * (count * p * (1 - p)) ** 0.5
+
+
+def test_a_draw_depends_on_decision_and_salt_alone() -> None:
+    shop = catalogue(*(offer(f"o{n}") for n in range(5)), policy={"exploration": 1.0})
+    candidates = weigh(shop.offers, situation(LOYAL), 0.9, shop)
+    ids = [identifier("decision", str(n)) for n in range(500)]
+    first = [draw(candidates, one, "a") for one in ids]
+    assert first == [draw(candidates, one, "a") for one in ids]
+    assert first != [draw(candidates, one, "b") for one in ids]
+
+
+def test_chance_is_even_never_reaches_one_and_tells_its_parts_apart() -> None:
+    points = [unit_interval("salt", str(n)) for n in range(50_000)]
+    assert 0 <= min(points) <= max(points) < 1
+    counts = Counter(int(point * 10) for point in points)
+    assert all(abs(count - 5_000) < 5 * (50_000 * 0.1 * 0.9) ** 0.5 for count in counts.values())
+    assert unit_interval("ab", "c") != unit_interval("a", "bc")
+    assert identifier("a", "b") != identifier("ab")
+    assert hash64("x") == 5_395_104_992_458_594_383  # stable over versions: stored and sent
+
+
+def test_a_decision_tells_its_story() -> None:
+    shop = catalogue(offer("a", payload={"x": 1}, expires_after_hours=0.5), holdout=0, policy={"exploration": 0})
+    churn = MODEL.churn(0.123456789, "7", Rung.MODEL)
+    decision = decide(situation(LOYAL), [], churn, shop, shop.digest())
+    assert (decision.offer_id, decision.churn.probability, decision.policy.version) == ("a", 0.123457, shop.digest())
+    assert [reason.code for reason in decision.reasons] == ["churn_risk", "event", "worth_it"]
+    assert decision.reasons[0].text == "12% likely not to order within 60 days, says the model"
+    action = action_of(decision, shop)
+    assert action is not None
+    assert (action.decision_id, action.action_id) == (decision.decision_id, decision.action_id)
+    assert (action.payload, action.cost) == ({"x": 1}, 0.0)
+    assert (action.expires_at - action.decided_at).total_seconds() == 1800
+    assert action_of(decision, catalogue(offer("other"))) is None
+
+
+@pytest.mark.parametrize(
+    ("contacts", "holdout", "code"), [([], 1.0, "holdout"), ([Contact(START, "a")], 0.0, "nothing")]
+)
+def test_a_decision_to_do_nothing_says_why(contacts: list[Contact], holdout: float, code: str) -> None:
+    shop = catalogue(offer("a"), holdout=holdout, cooldown_days=1)
+    decision = decide(situation(LOYAL), contacts, MODEL.churn(0.9, "7", Rung.RULE), shop, shop.digest())
+    assert (decision.offer_id, decision.action_id, action_of(decision, shop)) == (None, None, None)
+    assert decision.reasons[-1].code == code
+
+
+def test_digests_change_with_any_change_of_the_catalogue() -> None:
+    digests = [
+        catalogue(offer("a"), **more).digest() for more in ({}, {"holdout": 0.1}, {"salt": "x"}, {"cap_contacts": 1})
+    ]
+    digests += [catalogue(offer("a", payload={"x": n})).digest() for n in range(2)]
+    assert len(set(digests)) == len(digests)
+    assert catalogue(offer("a")).digest() == digests[0]
+
+
+def test_a_users_decisions_have_increasing_moments_even_in_one_millisecond() -> None:
+    core = partition(Rules(score_interval=0))
+    events = [source(click(f"e{n}", ts=START + n // 3 * HOUR), n) for n in range(9)]
+    decisions = settle(core, events).decisions
+    assert all(a.decided_at < b.decided_at for a, b in pairwise(decisions))
+    assert len(decisions) == 3
+    assert settle(core, [source(click("late", ts=START - DAY), 9)]).decisions == []
