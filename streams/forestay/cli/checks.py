@@ -1,0 +1,164 @@
+"""The checks of `forestay doctor`, each with what to do if it fails."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+import grpc
+import tritonclient.grpc as triton
+from kafka.errors import KafkaError
+from tritonclient.utils import InferenceServerException
+
+from forestay.cli.errors import explain
+from forestay.core.errors import ForestayError
+from forestay.settings import Settings, TritonSettings, config_file, load_settings
+from forestay.shell.scorer import identity
+from forestay.shell.topics import admin_client, check_all, partition_counts
+from forestay.shell.worker import load_catalogue
+
+#: How long Triton may take for an answer of the doctor's (seconds).
+_PATIENCE: Final = 5.0
+
+
+class Status(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Check(NamedTuple):
+    """One check; `advice` says what to do where it failed."""
+
+    name: str
+    status: Status
+    detail: str
+    advice: str = ""
+
+
+class _Failed(Exception):  # noqa: N818 - it never leaves this module
+    """A check that fails, with what to do."""
+
+    def __init__(self, detail: str, advice: str) -> None:
+        super().__init__(detail)
+        self.advice = advice
+
+
+def examine(overrides: dict[str, Any]) -> list[Check]:
+    """Returns all checks, with `overrides` (from flags) on top of environment and file."""
+    try:
+        settings = load_settings(**overrides)
+    except ForestayError as error:
+        advice = "mend the flag, variable or file it names; `forestay config` lists every setting"
+        return [Check("settings", Status.FAILED, str(error), advice)]
+    file = config_file()
+    origin = (
+        f"from {file}, environment and flags" if file else "from environment and flags; there is no forestay.yaml"
+    )
+    return [
+        Check("settings", Status.OK, origin),
+        _check("catalogue", lambda: _catalogue(settings)),
+        *_chain(("kafka", lambda: _kafka(settings)), ("topics", lambda: _topics(settings))),
+        *_chain(
+            ("triton", lambda: _triton(settings.triton)),
+            ("model", lambda: _model(settings.triton)),
+            ("model input", lambda: _input(settings.triton)),
+        ),
+    ]
+
+
+def _check(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, Status.OK, look())
+    except _Failed as failure:
+        return Check(name, Status.FAILED, str(failure), failure.advice)
+
+
+def _chain(*looks: tuple[str, Callable[[], str]]) -> Iterator[Check]:
+    """Yields checks of which each needs the one before: after a failure the rest is skipped."""
+    failed = ""
+    for name, look in looks:
+        check = Check(name, Status.SKIPPED, f"needs {failed} first") if failed else _check(name, look)
+        if check.status is Status.FAILED:
+            failed = name
+        yield check
+
+
+def _catalogue(settings: Settings) -> str:
+    try:
+        catalogue = load_catalogue(settings.catalogue)
+    except ForestayError as error:
+        raise _Failed(str(error), "mend the file, or name another with --set catalogue=FILE") from error
+    return f"{settings.catalogue}: {catalogue.name}, {len(catalogue.offers)} offers, version {catalogue.digest()}"
+
+
+def _kafka(settings: Settings) -> str:
+    try:
+        with admin_client(settings.kafka) as admin:
+            brokers = admin.describe_cluster()["brokers"]
+    except (KafkaError, OSError, ValueError) as error:
+        raise _Failed(
+            f"{settings.kafka.bootstrap_servers}: {explain(error) or error}",
+            "start Kafka (`forestay up` brings a broker to try with), or name it with --bootstrap-servers;"
+            " with TLS or a password, see kafka.security_protocol in `forestay config`",
+        ) from error
+    return f"{settings.kafka.bootstrap_servers} answers, {len(brokers)} broker{'s' * (len(brokers) != 1)}"
+
+
+def _topics(settings: Settings) -> str:
+    try:
+        counts = partition_counts(settings.kafka, settings.topics.names)
+        check_all(counts, settings.topics)
+    except (ForestayError, KafkaError) as error:
+        raise _Failed(explain(error) or str(error), "run `forestay topics declare`") from error
+    return f"all {len(counts)} are there with {counts[settings.topics.clickstream]} partitions each"
+
+
+@contextlib.contextmanager
+def _client(settings: TritonSettings) -> Iterator[triton.InferenceServerClient]:
+    credentials = {} if settings.ca_file is None else {"root_certificates": str(settings.ca_file)}
+    client = triton.InferenceServerClient(settings.url, ssl=settings.tls, **credentials)
+    try:
+        yield client
+    except (InferenceServerException, grpc.RpcError) as error:
+        raise _Failed(
+            f"{settings.url}: {_said(error)}",
+            "start Triton (`forestay up` brings one), or name its gRPC address with --triton-url; until then"
+            " decisions are made by a rule",
+        ) from error
+    finally:
+        client.close()
+
+
+def _said(error: InferenceServerException | grpc.RpcError) -> str:
+    text = error.message() if isinstance(error, InferenceServerException) else str(error)
+    return str(text).strip().splitlines()[0] if text else type(error).__name__
+
+
+def _triton(settings: TritonSettings) -> str:
+    with _client(settings) as client:
+        if not client.is_server_live(client_timeout=_PATIENCE):
+            raise _Failed(f"{settings.url} answers, but is not live", "look at Triton's log, then restart it")
+        return f"{settings.url} is live"
+
+
+def _model(settings: TritonSettings) -> str:
+    with _client(settings) as client:
+        if not client.is_model_ready(settings.model, client_timeout=_PATIENCE):
+            raise _Failed(
+                f"{settings.model} is not ready",
+                "start Triton with --model-repository=model_repository, or name the model: --set triton.model=NAME",
+            )
+        return f"{settings.model} is ready"
+
+
+def _input(settings: TritonSettings) -> str:
+    with _client(settings) as client:
+        config = client.get_model_config(settings.model, as_json=True, client_timeout=_PATIENCE)
+    try:
+        model = identity(config["config"], settings.model)
+    except ForestayError as error:
+        raise _Failed(str(error), "serve the model_repository of this version") from error
+    return f"version {model.version} reads the input this version makes; horizon {model.horizon_days} days"

@@ -1,0 +1,94 @@
+"""`forestay topics`: make the topics and look at them."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from forestay.cli.console import console, print_json, table
+from forestay.cli.flags import settings_of
+
+if TYPE_CHECKING:
+    from forestay.shell.topics import TopicDescription
+
+app = typer.Typer(no_args_is_help=True, help="Make Forestay's topics and look at them.")
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
+
+
+@app.command()
+def declare(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Make the topics that are missing; those that exist are left alone but checked.
+
+    All get the same number of partitions: as many as the clickstream has, or topics.partitions.
+
+    **Examples**
+
+    ```
+    forestay topics declare
+    forestay topics declare --bootstrap-servers kafka:9092 --set topics.replication_factor=3
+    ```
+    """
+    from forestay.shell import topics
+
+    settings = settings_of(ctx)
+    declared = topics.declare(settings.kafka, settings.topics)
+    if as_json:
+        print_json(declared._asdict())
+        return
+    out = console()
+    for name in settings.topics.names:
+        out.print(f"{'made ' if name in declared.created else 'found'}  {name}")
+    out.print(f"all have {declared.partitions} partitions")
+
+
+@app.command()
+def describe(ctx: typer.Context, as_json: AsJson = False) -> None:
+    """Show partitions, copies, settings, offsets, and how far behind the workers are.
+
+    **Examples**
+
+    ```
+    forestay topics describe
+    forestay topics describe --json | jq '.topics[] | select(.lag > 0)'
+    ```
+    """
+    from forestay.shell import topics
+
+    settings = settings_of(ctx)
+    found = topics.describe(settings.kafka, settings.topics)
+    missing = [name for name in settings.topics.names if name not in {topic.name for topic in found}]
+    if as_json:
+        print_json({"topics": [_as_json(topic) for topic in found], "missing": missing})
+    else:
+        _show(found)
+        for name in missing:
+            console().print(f"missing: {name} (make it with `forestay topics declare`)")
+    topics.check_equal({topic.name: topic.partitions for topic in found}, settings.topics)
+
+
+def _as_json(topic: "TopicDescription") -> dict[str, Any]:
+    return topic._asdict() | {"records": topic.records, "lag": topic.lag}
+
+
+def _show(found: list["TopicDescription"]) -> None:
+    rows = table(
+        "topic",
+        "partitions",
+        "copies",
+        "records",
+        "first..end by partition",
+        "lag",
+        "settings",
+        right=("partitions", "copies", "records", "lag"),
+    )
+    for topic in found:
+        offsets = " ".join(f"{topic.first[number]}..{end}" for number, end in sorted(topic.end.items()))
+        rows.add_row(
+            topic.name,
+            str(topic.partitions),
+            str(topic.replicas),
+            f"{topic.records:,}",
+            offsets,
+            "" if topic.lag is None else f"{topic.lag:,}",
+            " ".join(f"{name}={value}" for name, value in sorted(topic.configs.items())),
+        )
+    console().print(rows)

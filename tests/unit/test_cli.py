@@ -1,0 +1,206 @@
+"""The command `forestay` without a broker: help, flags, settings, and errors as one line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
+from typer.testing import CliRunner, Result
+
+from forestay.cli.errors import explain
+from forestay.cli.group import COMMON_FLAGS, hoist
+from forestay.cli.main import app
+from forestay.core.errors import ConfigurationError
+
+RUNNER = CliRunner()
+COMMANDS = [["demo"], ["up"], ["worker"], ["topics", "declare"], ["topics", "describe"], ["send"], ["tail"]]
+COMMANDS += [["replay"], ["doctor"], ["config"]]
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings but those of the test, and a wide terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    for name in ("FORESTAY_CONFIG", "FORESTAY_KAFKA__BOOTSTRAP_SERVERS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def forestay(*args: str, stdin: str | None = None) -> Result:
+    return RUNNER.invoke(app, list(args), input=stdin)
+
+
+# -- help --------------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command() -> None:
+    done = forestay("--help")
+    assert done.exit_code == 0
+    for name, *_ in COMMANDS:
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_the_help_of_every_command_teaches_by_example(command: list[str]) -> None:
+    done = forestay(*command, "--help")
+    assert done.exit_code == 0
+    assert f"forestay {' '.join(command)}" in done.stdout.partition("Examples")[2]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What a command needs is imported when it runs: help comes at once."""
+    heavy = ["aiokafka", "faust", "grpc", "kafka", "numpy", "plotly", "pyarrow", "pydantic", "tritonclient"]
+    program = (
+        "import sys; sys.argv = ['forestay', '--help']; from forestay.cli.main import app\n"
+        "try: app()\nexcept SystemExit: pass\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_version() -> None:
+    assert forestay("--version").stdout.startswith("forestay 0.")
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "forestay", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("forestay ")
+
+
+# -- common flags ------------------------------------------------------------------------------------
+
+values = st.text("abc=./:", min_size=1).filter(lambda text: not text.startswith("-"))
+
+
+@given(st.lists(st.tuples(st.sampled_from(COMMON_FLAGS), values)), st.lists(values))
+def test_common_flags_may_stand_anywhere(flags: list[tuple[str, str]], rest: list[str]) -> None:
+    before = [word for flag in flags for word in flag]
+    after = [f"{flag}={value}" for flag, value in flags]
+    assert hoist([*rest, *before]) == [*before, *rest]
+    assert hoist([*rest, *after]) == [*after, *rest]
+
+
+def test_what_follows_two_dashes_stays() -> None:
+    assert hoist(["send", "--", "--config", "x"]) == ["send", "--", "--config", "x"]
+    assert hoist(["send", "--config"]) == ["--config", "send"]
+
+
+# -- settings ----------------------------------------------------------------------------------------
+
+
+def test_config_shows_flag_over_environment_over_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FORESTAY_TOPICS__ACTIONS", "from-environment")
+    monkeypatch.setenv("FORESTAY_TOPICS__CLOCK", "from-environment")
+    (tmp_path / "forestay.yaml").write_text("topics: {actions: from-file, clock: from-file, decisions: from-file}\n")
+    done = forestay("config", "--set", "topics.clock=from-flag", "--bootstrap-servers", "kafka:9")
+    assert done.exit_code == 0, done.output
+    rows = {words[0]: words[1:3] for line in done.stdout.splitlines() if (words := line.split())}
+    assert rows["topics.clock"] == ["from-flag", "flag"]
+    assert rows["topics.actions"] == ["from-environment", "environment"]
+    assert rows["topics.decisions"] == ["from-file", "file"]
+    assert rows["topics.clickstream"] == ["clickstream", "default"]
+    assert rows["kafka.bootstrap_servers"] == ["kafka:9", "flag"]
+
+
+def test_config_hides_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORESTAY_KAFKA__SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("FORESTAY_KAFKA__SASL_USERNAME", "forestay")
+    monkeypatch.setenv("FORESTAY_KAFKA__SASL_PASSWORD", "hunter2")
+    for done in (forestay("config"), forestay("config", "--json")):
+        assert done.exit_code == 0
+        assert "**********" in done.stdout
+        assert "hunter2" not in done.output
+
+
+def test_config_as_json_is_the_settings() -> None:
+    done = forestay("config", "--json", "--set", 'engine.score_on=["purchase"]', "--triton-url", "triton:1")
+    settings = json.loads(done.stdout)
+    assert settings["engine"]["score_on"] == ["purchase"]
+    assert settings["triton"]["url"] == "triton:1"
+
+
+def test_a_named_file_is_used(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("kafka: {group_id: other}\n")
+    assert json.loads(forestay("config", "--json", "--config", "other.yaml").stdout)["kafka"]["group_id"] == "other"
+
+
+# -- errors ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["config", "--set", "worker.clock=sundial"], "worker.clock"),
+        (["config", "--set", "worker"], "NAME=VALUE"),
+        (["config", "--set", "engine.score_on=[purchase"], "not JSON"),
+        (["config", "--set", "catalogue=x", "--set", "catalogue.name=y"], "not a group"),
+        (["config", "--config", "missing.yaml"], "there is no such file"),
+        (["send", "missing.jsonl"], "missing.jsonl: No such file"),
+        (["replay", "missing.parquet"], "missing.parquet"),
+        (["demo", "--recording", "missing.parquet"], "there is no missing.parquet"),
+        (["up", "--model-repository", "missing"], "there is no missing"),
+    ],
+    ids=" ".join,
+)
+def test_an_expected_error_is_said_without_a_traceback(args: list[str], said: str) -> None:
+    done = forestay(*args)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("forestay: ")
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["nonsense"], ["tail", "nothing"], ["replay", "x", "--rate", "1", "--speed", "1"], ["send"]],
+    ids=" ".join,
+)
+def test_a_wrong_use_exits_with_2(args: list[str]) -> None:
+    assert forestay(*args).exit_code == 2
+
+
+def test_a_broker_that_is_not_there_is_named_with_what_to_do() -> None:
+    line = explain(KafkaTimeoutError("Unable to bootstrap from ['127.0.0.1:5', 'kafka:9092']"))
+    assert line is not None
+    assert line.startswith("no Kafka broker answers at 127.0.0.1:5, kafka:9092: ")
+    assert "forestay up" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConfigurationError("mend it"), "mend it"),
+        (UnknownTopicOrPartitionError("clickstream"), "forestay topics declare"),
+        (TopicAuthorizationFailedError("clickstream"), "Kafka says TopicAuthorizationFailedError: clickstream"),
+        (ModuleNotFoundError("No module named 'plotly'", name="plotly.offline"), "pip install 'forestay[embedded]'"),
+        (PermissionError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
+    ],
+)
+def test_errors_in_words(error: Exception, said: str) -> None:
+    assert said in (explain(error) or "")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug"), ModuleNotFoundError("x", name="forestay.nothing"), OSError()]
+)
+def test_a_bug_is_not_explained_away(error: Exception) -> None:
+    assert explain(error) is None
+
+
+# -- send --------------------------------------------------------------------------------------------
+
+
+def test_a_recording_is_pointed_to_replay(tmp_path: Path) -> None:
+    (tmp_path / "shop.parquet").write_bytes(b"PAR1....")
+    (tmp_path / "shop.jsonl").write_bytes(b'{"format":"forestay-recording","version":1}\n')
+    for name in ("shop.parquet", "shop.jsonl"):
+        done = forestay("send", name)
+        assert (done.exit_code, done.stderr) == (
+            1,
+            f"forestay: {name} is a recording: send it with `forestay replay {name}`\n",
+        )
