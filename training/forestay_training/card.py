@@ -37,14 +37,16 @@ fees and the like are left out. The recording is `recordings/{recording}`, diges
 
 Nothing after {trained_until} was seen in training or calibration, labels included.
 
-| rows | rows | customers | churned | moments |
+| what for | rows | customers | churned | moments |
 | --- | ---: | ---: | ---: | --- |
 {splits}
 
 ## Figures
 
-In brackets: 95 % intervals from {draws} draws of customers. All models but the two "published train set" rows are
-fitted on the same rows, choose their settings on the same validation rows and are calibrated in the same way (Platt).
+In brackets: 95 % intervals from {draws} draws of customers (for the other measures: `metrics.json`). All models but
+the two rows "published train set" are fitted on the same rows, choose their settings on the same validation rows and
+are calibrated in the same way (Platt). These two are fitted as the published figures are: on all customers at four
+cutoffs, uncalibrated.
 
 On the test split:
 
