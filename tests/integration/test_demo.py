@@ -126,6 +126,7 @@ def test_the_demo_balances_and_leaves_nothing(tmp_path: Path) -> None:
     assert summary["samples"][0]["reasons"][0]["text"]
     out = tmp_path / ".forestay" / "demo"
     assert json.loads((out / "summary.json").read_bytes()) == summary
+    assert {path.name for path in tmp_path.iterdir()} == {".forestay", "forestay.yaml", "output.txt", "errors.txt"}
     assert "✓ The books balance" in (out / "report.html").read_text()
     assert re.search(r"\d+ events? done|[\d,]+ of 16,000 events done", demo.errors)
 

@@ -146,6 +146,8 @@ def _worker(settings: Settings, config: Path, log: Path) -> Command:
         [sys.executable, "-m", "forestay", "worker"],
         log,
         env,
+        # Faust makes a folder for tables where it runs, used or not.
+        cwd=log.parent,
         stop_within=settings.worker.shutdown_deadline_seconds + _STOP_MARGIN,
     )
 
