@@ -125,6 +125,21 @@ def test_a_visit_ends_after_more_than_thirty_minutes_and_gaps_are_whole_minutes(
     assert vector["visit_gap_deviation_hours"] == np.float32(45 / 60)
 
 
+def test_the_long_windows_begin_with_the_half_hour_that_lies_their_days_back() -> None:
+    state = applied([click("e1", event="purchase", ts=0, price=5), click("e2", event="purchase", ts=DAY, price=7)])
+    at, later = (dict(zip(FEATURE_NAMES, feature_vector(state, 90 * DAY + n), strict=True)) for n in (0, 1))
+    assert (at["orders_90d"], at["spend_90d"], at["orders_180d"]) == (2, 12, 2)
+    assert (later["orders_90d"], later["spend_90d"], later["orders_180d"]) == (1, 7, 2)
+
+
+def test_times_since_something_end_at_two_years_where_never_stands() -> None:
+    vector = dict(zip(FEATURE_NAMES, feature_vector(applied([click(ts=0)]), 900 * DAY), strict=True))
+    assert (
+        vector["hours_since_page_view"] == vector["hours_since_last_event"] == vector["hours_since_login"] == 17_520
+    )
+    assert vector["tenure_hours"] == 900 * 24
+
+
 def test_an_order_of_forty_lines_is_one_order_and_one_step() -> None:
     lines = [click(f"e{n}", event="purchase", ts=n, order_id="o1", price=0.1, quantity=3) for n in range(40)]
     state = applied(lines)

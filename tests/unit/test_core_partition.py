@@ -145,3 +145,13 @@ def test_an_unknown_answer_to_nobodys_question_is_ignored() -> None:
     found = core.apply([buy(0)]).situations
     settled = core.settle(found, {"0" * 32: 0.5}, MODEL)
     assert settled.decisions[0].churn.rung == "rule"
+
+
+def test_a_silence_found_after_its_offers_have_expired_is_decided_and_not_acted_upon() -> None:
+    shop = catalogue(offer("brief", expires_after_hours=48), offer("long", expires_after_hours=720, effect=0.1))
+    core = partition(shop=shop)
+    settle(core, [buy(0)], None)
+    core.users["u1"].contacts.clear()
+    late = settle(core, [tick(START + 17 * DAY, 0)], 0.9)
+    assert [one.code for one in late.decisions[0].suppressed] == ["too_late"]
+    assert [action.offer_id for action in late.actions] == ["long"]

@@ -1,6 +1,6 @@
 """The honest ladder: where a churn probability comes from when the model is late or down (design D10)."""
 
-from math import exp, isfinite, log
+from math import exp, log
 from typing import Final
 
 from forestay.core.situation import Situation
@@ -21,7 +21,7 @@ def climb(
     `probability` is the model's answer, None if there was none; an answer that is no probability counts as
     none. `last` is the user's last score, `max_age` (milliseconds) how old it may be to stand in.
     """
-    if probability is not None and isfinite(probability) and 0 <= probability <= 1:
+    if probability is not None and 0 <= probability <= 1:
         return model.churn(probability, model.version, Rung.MODEL)
     if last is not None and situation.now - last.ts <= max_age:
         return model.churn(last.probability, last.version, Rung.CACHED)
