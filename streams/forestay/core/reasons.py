@@ -28,8 +28,12 @@ def _trigger(situation: Situation) -> Reason:
         return Reason(code="event", text="the user has just been active")
     silence = situation.feature("hours_since_last_event") / _DAY_HOURS
     usual = situation.feature("visit_gap_mean_hours") / _DAY_HOURS
-    rhythm = f"usually back after {usual:.0f} days" if usual else "no rhythm known yet"
-    return Reason(code="silence", text=f"silent for {silence:.0f} days, {rhythm}")
+    rhythm = f"usually back after {_days(usual)}" if usual else "no rhythm known yet"
+    return Reason(code="silence", text=f"silent for {_days(silence)}, {rhythm}")
+
+
+def _days(days: float) -> str:
+    return "less than a day" if days < 1 else "a day" if round(days) == 1 else f"{days:.0f} days"
 
 
 def _choice(chosen: Candidate, holdout: bool) -> Reason:

@@ -147,6 +147,9 @@ class RetentionApp(faust.App):
         """See `Source.commit_positions`."""
         await self._chunk_consumer.commit_positions(positions)
 
+    def _create_directories(self) -> None:
+        """Makes none: Faust would put a folder for tables into the current one."""
+
     def _new_transport(self) -> TransportT:
         return ChunkTransport(self.conf.broker_consumer, self)
 
