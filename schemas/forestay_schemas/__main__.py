@@ -20,9 +20,13 @@ CONTRACTS: dict[str, type[BaseModel]] = {
 }
 
 
+_READ = ("click_event", "clock_record")
+
+
 def schema_text(name: str) -> str:
     """Returns the JSON Schema of the contract `name` as it is committed."""
-    schema = CONTRACTS[name].model_json_schema()
+    # What we read is described as it may be sent, what we write as it is written: one form of time, not two.
+    schema = CONTRACTS[name].model_json_schema(mode="validation" if name in _READ else "serialization")
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from forestay_schemas.types import EventName, FiniteFloat, Identifier, Label, Timestamp
+from forestay_schemas.types import EventName, FiniteFloat, Identifier, Integral, Label, Timestamp
 
 #: A record's `properties` may take this many bytes as JSON: enough for a product's attributes, too small
 #: for one user to fill a worker's memory.
@@ -19,7 +19,10 @@ class ClickEvent(BaseModel):
     Lines of one order share `order_id`, and the order counts once. Unknown fields move to `properties`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Unknown fields are taken and moved, so nothing is left to forbid: by the JSON Schema they are welcome.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra={"additionalProperties": True}
+    )
 
     event_id: Identifier
     user_id: Identifier
@@ -32,7 +35,7 @@ class ClickEvent(BaseModel):
     category: Label | None = Field(default=None, description="a path: a/b/c")
     brand: Label | None = None
     price: Annotated[FiniteFloat, Field(ge=0, le=1e9)] | None = Field(default=None, description="unit price")
-    quantity: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    quantity: Annotated[int, Field(ge=1, le=1_000_000), Integral] | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = Field(default=None, description="ISO 4217")
     order_id: Identifier | None = None
     query: Label | None = None

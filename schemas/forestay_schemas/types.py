@@ -1,11 +1,18 @@
 """Types the contracts share: event names, action kinds, bounded strings and times."""
 
-import math
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BeforeValidator,
+    PlainSerializer,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The end of the year 9998: one year of room for arithmetic with windows.
@@ -90,11 +97,12 @@ def _aware(moment: datetime) -> datetime:
     return moment
 
 
-def _finite(number: float) -> float:
-    if not math.isfinite(number):
-        message = "must be a finite number"
-        raise ValueError(message)
-    return number
+def _json_number(value: Any) -> Any:
+    """Refuses what pydantic would turn into a number: true, and texts that look like one."""
+    if isinstance(value, bool | str):
+        message = "must be a number"
+        raise ValueError(message)  # noqa: TRY004 - pydantic takes no TypeError
+    return value
 
 
 #: No control characters: they have no place in an id, and internal records use them for their own keys.
@@ -105,5 +113,8 @@ Timestamp = Annotated[
     BeforeValidator(_from_epoch_milliseconds, json_schema_input_type=datetime | int),
     AfterValidator(_aware),
     PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-FiniteFloat = Annotated[float, AfterValidator(_finite)]
+FiniteFloat = Annotated[float, AllowInfNan(False), Strict()]
+#: Comes after the bounds: a bound after a validator is lost to the JSON Schema. Strict would refuse 2.0.
+Integral = BeforeValidator(_json_number)

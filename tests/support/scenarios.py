@@ -87,5 +87,3 @@ def stops_in_order(settings: Settings) -> tuple[WorkerProcess, Account]:
         await_lag_zero(settings)
         assert successor.stop() == 0
     return process, Account(settings)
-
-

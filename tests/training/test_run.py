@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
+from support.served import check_served
 from training.quick import Trained
-from training.served import check_served
 
 from forestay.core.model_input import ModelInput
 from forestay_training.calibrate import Platt

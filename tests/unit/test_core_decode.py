@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from support.builders import START, click, partition, source, stream, tick
 
-from forestay.core.decode import MAX_VALUE_BYTES, decode_click, decode_clock
+from forestay.core.decode import MAX_DEAD_LETTER_BYTES, MAX_VALUE_BYTES, dead_letter, decode_click, decode_clock
 from forestay.core.errors import DeadLetter, ForestayError
 from forestay.core.event import PURCHASE, Event
 from forestay.core.hashing import hash64
@@ -225,3 +225,18 @@ def test_offsets_may_jump_but_never_fall() -> None:
     with pytest.raises(ForestayError, match="offset 9 came after 9"):
         core.apply([source(click("e3"), 9)])
     assert stream(click())[0].offset == 0
+
+
+def test_a_dead_letter_too_large_for_a_broker_is_cut_and_says_so() -> None:
+    letter = dead_letter(source(b"x" * 6_000_000, 7), DeadLetter("not_json", "no JSON"))
+    headers = dict(letter.headers)
+    assert len(letter.value or b"") + len(letter.key or b"") <= MAX_DEAD_LETTER_BYTES
+    assert headers["forestay-offset"] == b"7"
+    assert headers["forestay-cut"] == f"{6_000_000 + len(letter.key or b'')} bytes of key, value and headers".encode()
+
+
+def test_a_large_dead_letter_that_fits_is_untouched() -> None:
+    record = source(b"x" * 900_000, 7)
+    letter = dead_letter(record, DeadLetter("not_json", "no JSON"))
+    assert (letter.key, letter.value) == (record.key, record.value)
+    assert "forestay-cut" not in dict(letter.headers)

@@ -18,7 +18,7 @@ from forestay.core.state_codec import (
 )
 from forestay.core.units import DAY, HOUR, MINUTE
 from forestay.core.user_state import MAX_CONTACTS, Contact, Score, UserState, apply_event
-from forestay.core.windows import MAX_AMOUNT, WINDOWS
+from forestay.core.windows import MAX_AMOUNT, SPEND, WINDOWS
 from forestay_schemas import ClickEvent
 
 MARK = PartitionMark({"clickstream": 7, "forestay-clock": 2}, 1_700_000_000_000, 5, 3)
@@ -133,8 +133,8 @@ def test_absurd_prices_and_quantities_saturate_and_never_leave_64_bits() -> None
     state = UserState(partition=0)
     for n in range(200):
         apply(state, event_id=f"e{n}", event="purchase", ts=n, price=1e9, quantity=1_000_000)
-    assert state.totals[14] == MAX_AMOUNT
-    assert {bucket[14] for ring in state.rings for bucket in ring.values()} == {MAX_AMOUNT}
+    assert state.totals[SPEND] == MAX_AMOUNT
+    assert {bucket[SPEND] for ring in state.rings for bucket in ring.values()} == {MAX_AMOUNT}
     assert state.steps[0].value == MAX_AMOUNT
     assert decode_user(encode_user(state)) == state
 

@@ -160,7 +160,9 @@ def to_messages(rows: Iterable[Row]) -> Iterator[RecordedMessage]:
 
 def _notes(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Returns where the records that are not in the source lie."""
-    return [{"row": number, "note": row.headers[0][1].decode()} for number, row in enumerate(rows) if row.headers]
+    return [
+        {"row": number, "note": (row.headers[0][1] or b"").decode()} for number, row in enumerate(rows) if row.headers
+    ]
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from forestay.core.errors import DeadLetter
 from forestay.core.event import Event, from_contract
-from forestay.core.record import OutputRecord, SourceRecord
+from forestay.core.record import Headers, OutputRecord, SourceRecord
 from forestay.core.units import MINUTE, to_milliseconds
 from forestay_schemas.click_event import ClickEvent
 from forestay_schemas.clock_record import ClockRecord
@@ -17,6 +17,10 @@ MAX_VALUE_BYTES: Final = 1_048_576
 #: An event may lie this far ahead of its record's Kafka timestamp (milliseconds): clocks of phones are
 #: minutes wrong; one event of the year 2099 would declare every user silent.
 MAX_FUTURE: Final = 15 * MINUTE
+#: Key, value and headers of a dead letter may take this many bytes together: what a broker takes by default
+#: (1,048,588 for a whole batch), less room for our own headers and the batch.
+MAX_DEAD_LETTER_BYTES: Final = 1_000_000
+_CUT_KEY_BYTES: Final = 1_000
 #: A reason is cut here (characters): it travels in a header.
 _MAX_REASON: Final = 500
 
@@ -80,13 +84,33 @@ def describe(error: ValidationError) -> tuple[str, str]:
 
 
 def dead_letter(record: SourceRecord, problem: DeadLetter) -> OutputRecord:
-    """Returns the record for the dead-letter topic: its bytes untouched, coordinates and reason as headers."""
-    headers = (
-        *record.headers,
-        ("forestay-error", problem.code.encode()),
-        ("forestay-reason", str(problem).encode()),
-        ("forestay-topic", record.topic.encode()),
-        ("forestay-partition", str(record.partition).encode()),
-        ("forestay-offset", str(record.offset).encode()),
+    """Returns the record for the dead-letter topic: its bytes untouched, coordinates and reason as headers.
+
+    Only a record too large for any topic but its own is cut, and says so in the header `forestay-cut`: the
+    whole still lies at its coordinates. A dead letter that no broker takes would stop the line for good.
+    """
+    key, value, headers = _fitting(record)
+    return OutputRecord(
+        key,
+        value,
+        [
+            *headers,
+            ("forestay-error", problem.code.encode()),
+            ("forestay-reason", str(problem).encode()),
+            ("forestay-topic", record.topic.encode()),
+            ("forestay-partition", str(record.partition).encode()),
+            ("forestay-offset", str(record.offset).encode()),
+        ],
     )
-    return OutputRecord(record.key, record.value, headers)
+
+
+def _fitting(record: SourceRecord) -> tuple[bytes | None, bytes | None, Headers]:
+    """Returns key, value and headers, cut to `MAX_DEAD_LETTER_BYTES` together if they are larger."""
+    key, value = record.key, record.value
+    headers_size = sum(len(name) + len(content or b"") for name, content in record.headers)
+    size = headers_size + len(key or b"") + len(value or b"")
+    if size <= MAX_DEAD_LETTER_BYTES:
+        return key, value, record.headers
+    key = None if key is None else key[:_CUT_KEY_BYTES]
+    value = None if value is None else value[: MAX_DEAD_LETTER_BYTES - _CUT_KEY_BYTES]
+    return key, value, [("forestay-cut", f"{size} bytes of key, value and headers".encode())]

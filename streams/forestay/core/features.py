@@ -98,7 +98,7 @@ def _windows(state: UserState, now: int) -> list[float]:
             values.extend(_EMPTY_WINDOW)
             continue
         get: Callable[[int, int], int] = totals(ring, window, now).get
-        values.extend(get(code, 0) for code in range(SPEND))
+        values.extend(get(code, 0) for code in range(len(EVENT_NAMES)))
         values.append(get(SPEND, 0) / _MINOR)
         values.append(get(REFUND_VALUE, 0) / _MINOR)
     return values

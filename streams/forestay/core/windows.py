@@ -9,13 +9,12 @@ one thing depends on it: an order of several lines counts in the bucket of the l
 
 from typing import Final, NamedTuple
 
-from forestay.core.event import EVENT_NAMES
 from forestay.core.units import DAY, HOUR, MINUTE
 
-#: Fields of a bucket: one count an event kind, then money in hundredths of the currency.
-SPEND: Final = len(EVENT_NAMES)
-REFUND_VALUE: Final = SPEND + 1
-FIELDS: Final = REFUND_VALUE + 1
+#: Fields of a bucket: a count an event kind, under the kind's code, and money in hundredths of the currency.
+#: They stand in state records, so money has numbers that a new event kind cannot take.
+SPEND: Final = -1
+REFUND_VALUE: Final = -2
 
 #: Sums saturate here, so that no stream of absurd prices can make a record that 64 bits cannot hold.
 MAX_AMOUNT: Final = 2**62

@@ -89,7 +89,14 @@ class Pipeline:
         self._inbox.put_nowait(None)
 
     async def run(self) -> None:
-        """Works until `stop`, or until something fails."""
+        """Works until `stop`, or until something fails; a commit under way never outlives it."""
+        try:
+            await self._work()
+        finally:
+            if self._commit is not None:
+                self._commit.cancel()
+
+    async def _work(self) -> None:
         await self._outside.publisher.publish(self._outside.topics.actions, self.core.number, self._repeated)
         while not self._stopping:
             chunk = await self._next_chunk()

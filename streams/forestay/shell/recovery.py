@@ -96,7 +96,7 @@ async def _decisions(
     made: dict[int, list[Decision]] = {number: [] for number in marks}
     async for record in _read(consumer, starts):
         made[record.partition].append(_decision(record))
-    return made, {tp.partition: consumer.highwater(tp) for tp in starts}
+    return made, {tp.partition: await consumer.position(tp) for tp in starts}
 
 
 def _decision(record: Any) -> Decision:

@@ -26,6 +26,9 @@ MAX_ROWS = 256
 #: The stamp of decisions made before the model was ever reached.
 UNKNOWN_MODEL = ModelIdentity("churn_transformer", "unknown", horizon_days=60)
 OUTPUT = "churn_probability"
+#: Seconds after which the server is asked again which version it serves: so long may decisions of a roll-out
+#: carry the stamp of the version before.
+_IDENTITY_SECONDS = 30.0
 
 
 class Scorer(Protocol):
@@ -46,6 +49,7 @@ class TritonScorer:
         """Connects lazily: a worker starts, and decides by rule, without Triton."""
         self._settings = settings
         self._model: ModelIdentity | None = None
+        self._identify_at = 0.0
         self._breaker = CircuitBreaker(settings.breaker_failures, settings.breaker_seconds)
         self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._client: Any = None
@@ -88,8 +92,9 @@ class TritonScorer:
         if not self._breaker.allows(time.monotonic()):
             return nothing
         try:
-            async with asyncio.timeout(self._settings.deadline_seconds), self._slots:
-                if self._model is None:
+            # The wait for a slot is ours, not the server's: it counts neither as late nor as a failure.
+            async with self._slots, asyncio.timeout(self._settings.deadline_seconds):
+                if self._model is None or time.monotonic() >= self._identify_at:
                     await self._identify()
                 probabilities = await self._infer(stack(inputs))
         except (InferenceServerException, grpc.RpcError, TimeoutError, ConfigurationError) as error:
@@ -118,8 +123,10 @@ class TritonScorer:
         config = await self._client.get_model_config(
             self._settings.model, as_json=True, client_timeout=self._settings.deadline_seconds
         )
-        self._model = identity(config["config"], self._settings.model)
-        logger.info("model %s version %s", self._model.name, self._model.version)
+        known, self._model = self._model, identity(config["config"], self._settings.model)
+        self._identify_at = time.monotonic() + _IDENTITY_SECONDS
+        if known is None or known.version != self._model.version:
+            logger.info("model %s version %s", self._model.name, self._model.version)
 
 
 def identity(config: dict[str, Any], name: str) -> ModelIdentity:

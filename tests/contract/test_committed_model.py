@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from training.served import check_served
+from support.served import check_served
 
 MODEL = Path(__file__).parents[2] / "model_repository" / "churn_transformer"
 
