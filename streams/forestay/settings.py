@@ -9,8 +9,24 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    YamlConfigSettingsSource,
+)
 
 from forestay.core.errors import ConfigurationError
 from forestay.core.event import EVENT_CODES
@@ -27,10 +43,16 @@ class _Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _without_spaces(servers: str) -> str:
+    return "".join(servers.split())
+
+
 class KafkaSettings(_Group):
     """How to reach Kafka."""
 
-    bootstrap_servers: str = Field(default="127.0.0.1:9092", description="host:port, several joined by commas")
+    bootstrap_servers: Annotated[str, AfterValidator(_without_spaces)] = Field(
+        default="127.0.0.1:9092", description="host:port, several joined by commas"
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     sasl_username: str | None = None
@@ -104,6 +126,10 @@ class EngineSettings(_Group):
     )
     dead_letter_limit: float = Field(default=0.5, gt=0, le=1, description="share of failing records that stops it")
 
+    @field_serializer("score_on")
+    def _in_order(self, names: frozenset[EventName]) -> list[str]:
+        return sorted(names)
+
     def rules(self) -> Rules:
         """Returns these settings in the core's units."""
         return Rules(
@@ -127,6 +153,17 @@ class WorkerSettings(_Group):
     )
     clock_interval_seconds: float = Field(default=5.0, gt=0, le=3_600)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def handover_seconds(self) -> float:
+        """Returns how much of the shutdown the last batch and its barrier may take."""
+        return 0.8 * self.shutdown_deadline_seconds
+
+    @model_validator(mode="after")
+    def _barrier_within_shutdown(self) -> Self:
+        if self.barrier_deadline_seconds >= self.handover_seconds:
+            raise ValueError("barrier_deadline_seconds must be less than 0.8 of shutdown_deadline_seconds")
+        return self
 
 
 class Settings(BaseSettings):
@@ -179,3 +216,9 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
         raise ConfigurationError("the settings cannot work:\n" + "\n".join(lines)) from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"the settings file {file} is not YAML: {error}") from error
+    except SettingsError as error:
+        raise ConfigurationError(f'{error}: write lists as JSON, for instance ["purchase"]') from error
+    except ValueError as error:
+        raise ConfigurationError(f"the settings file {file} holds no names and values: {error}") from error

@@ -37,7 +37,7 @@ class FakeSource:
         self.done = asyncio.get_running_loop().create_future()
         self._publisher = publisher
 
-    async def seek_to(self, positions: dict[TP, int]) -> int:
+    def seek_before_next_fetch(self, positions: dict[TP, int]) -> int:
         raise AssertionError(positions)
 
     async def commit_positions(self, positions: dict[TP, int]) -> None:

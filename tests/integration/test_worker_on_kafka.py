@@ -1,10 +1,22 @@
 """A worker on a real Apache Kafka, without a model: what it promises under fire."""
 
+import json
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from aiokafka import AIOKafkaProducer
+from kafka import KafkaProducer
+from support.account import Account
 from support.kafka import KafkaServer
-from support.scenarios import stops_in_order, survives_a_newcomer, survives_kills
+from support.scenarios import await_decisions, await_state, stops_in_order, survives_a_newcomer, survives_kills
+from support.workers import environment, worker
 
 from forestay.settings import ClockSource, KafkaSettings, Settings, TopicSettings, TritonSettings, WorkerSettings
+from forestay.shell.topics import declare
+from forestay_schemas import rfc3339
+
+#: Where Kafka's default partitioner puts user u1 among four.
+USER_PARTITION = 0
 
 pytest_plugins = ("support.kafka_plugin",)
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
@@ -39,3 +51,49 @@ def test_sigterm_ends_with_a_barrier_and_repeats_nothing(kafka_server: KafkaServ
     account.check()
     assert len({decision["decision_id"] for decision in account.decisions}) == len(account.decisions)
     assert len({action["action_id"] for action in account.actions}) == len(account.actions)
+
+
+async def send_in_transactions(settings: Settings, transactions: int) -> int:
+    """Sends events of one user a transaction at a time, every third one aborted; returns how many count."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers, transactional_id="shop")
+    counted = 0
+    async with producer:
+        for number in range(transactions):
+            await producer.begin_transaction()
+            for line in range(5):
+                event = {"event_id": f"{number}-{line}", "user_id": "u1", "event": "page_view"}
+                event["ts"] = f"2026-01-01T00:{number:02}:{line:02}Z"
+                await producer.send(
+                    settings.topics.clickstream, json.dumps(event).encode(), key=b"u1", partition=USER_PARTITION
+                )
+            if number % 3 == 2:
+                await producer.abort_transaction()
+            else:
+                await producer.commit_transaction()
+                counted += 5
+    return counted
+
+
+async def test_transactions_are_read_over_their_marks_and_aborted_ones_never_count(kafka_server: KafkaServer) -> None:
+    settings = settings_on(kafka_server, "transactions")
+    declare(settings.kafka, settings.topics)
+    counted = await send_in_transactions(settings, 12)
+    with worker(environment(settings)) as process:
+        await_state(settings, lambda states: states["u1"].applied == counted)
+        assert process.stop() == 0
+
+
+def test_a_quiet_partition_is_told_the_time_and_its_silence_speaks(kafka_server: KafkaServer) -> None:
+    settings = settings_on(kafka_server, "clock")
+    worker_settings = settings.worker.model_copy(update={"clock": ClockSource.WALL, "clock_interval_seconds": 0.2})
+    settings = settings.model_copy(update={"worker": worker_settings})
+    declare(settings.kafka, settings.topics)
+    bought = datetime.now(UTC) - timedelta(days=14, seconds=-3)
+    event = {"event_id": "1", "user_id": "u1", "event": "purchase", "ts": rfc3339(bought), "price": 50.0}
+    with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers) as producer:
+        producer.send(settings.topics.clickstream, json.dumps(event).encode(), key=b"u1").get(10)
+    with worker(environment(settings)) as process:
+        await_decisions(settings, 2)
+        assert process.stop() == 0
+    triggers = [decision["trigger"]["kind"] for decision in Account(settings).decisions]
+    assert triggers == ["event", "silence"]

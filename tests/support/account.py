@@ -24,7 +24,7 @@ class Account:
         }
         self.decisions = [json.loads(record.value) for record in _read(settings, topics.decisions)]
         self.actions = [json.loads(record.value) for record in _read(settings, topics.actions)]
-        self.states = _states(_read(settings, topics.state))
+        self.states = latest_states(_read(settings, topics.state))
 
     def check(self) -> None:
         """Asserts that nothing was lost, nothing counted twice, and every action has its one decision."""
@@ -76,7 +76,8 @@ def _read(settings: Settings, topic: str) -> list[Any]:
         reader.close()
 
 
-def _states(records: list[Any]) -> dict[str, UserState]:
+def latest_states(records: list[Any]) -> dict[str, UserState]:
+    """The newest state of each user among `records` of the changelog."""
     latest = {(record.partition, record.key): record.value for record in records}
     return {key.decode(): decode_user(value) for (_, key), value in latest.items() if key != MARK_KEY}
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 
 from forestay.settings import Settings
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.topics import end_offsets
 
 #: Seconds a worker may take to join its group and restore its state.
 READY_WITHIN = 60.0
@@ -67,6 +68,11 @@ class WorkerProcess:
         assert self._process.stderr is not None
         self._process.stderr.close()
 
+    def records(self) -> int:
+        """How many records it says it has worked off, after an orderly stop."""
+        line = next(line for line in self.log if "stopped after" in line)
+        return int(line.partition("records=")[2].split()[0]) if "records=" in line else 0
+
     @property
     def running(self) -> bool:
         return self._process.poll() is None
@@ -102,6 +108,7 @@ class TopicReader:
     """Reads topics from their beginnings, as often as asked, and waits for what must come."""
 
     def __init__(self, settings: Settings, *topics: str) -> None:
+        self._settings = settings
         self._consumer = KafkaConsumer(**connection_options(settings.kafka), enable_auto_commit=False)
         partitions = [TopicPartition(topic, n) for topic in topics for n in range(settings.topics.partitions)]
         self._consumer.assign(partitions)
@@ -110,8 +117,11 @@ class TopicReader:
         self.records: list[Any] = []
 
     def read_to_end(self) -> list[Any]:
-        ends = self._consumer.end_offsets(self._partitions)
-        while any(self._consumer.position(tp) < end for tp, end in ends.items()):
+        counts = Counter(tp.topic for tp in self._partitions)
+        ends = end_offsets(self._settings.kafka, counts)
+        deadline = time.monotonic() + 60
+        while any(self._consumer.position(tp) < ends[tp.topic][tp.partition] for tp in self._partitions):
+            assert time.monotonic() < deadline, "the topic cannot be read to its end"
             self._poll()
         return self.records
 

@@ -11,7 +11,7 @@ from forestay.cli.flags import Flags, use_config
 from forestay.cli.group import ForestayGroup
 
 _EPILOG = """
-[bold]Start here[/bold]
+**Start here**
 
   forestay demo                  a recorded shop through the whole path, in minutes\n
   forestay up                    broker, Triton and worker to try things with\n

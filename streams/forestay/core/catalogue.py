@@ -6,7 +6,7 @@ churn probability an offer removes, until experiments measure it; nothing here l
 
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, model_validator
 
 from forestay.core.hashing import identifier
 from forestay_schemas.types import ActionKind, Identifier, Label, TriggerKind
@@ -38,6 +38,11 @@ class Eligibility(_Part):
     min_orders: int = Field(default=0, ge=0)
     min_spend: Money = 0.0
     countries: frozenset[str] | None = None
+
+    @field_serializer("triggers", "countries")
+    def _in_order(self, chosen: frozenset[str] | None) -> list[str] | None:
+        """Writes sets in one order: the digest must be the same in every process."""
+        return None if chosen is None else sorted(chosen)
 
 
 class Offer(_Part):

@@ -54,13 +54,13 @@ def decode_clock(record: SourceRecord) -> int:
     """Returns the event time a clock record announces, in milliseconds.
 
     Raises:
-        DeadLetter: the record breaks its contract, or lies beyond the calendar.
+        DeadLetter: the record breaks its contract, or lies in the future.
     """
     try:
         ts = to_milliseconds(ClockRecord.model_validate_json(record.value or b"").ts)
     except ValidationError as error:
         raise DeadLetter(*describe(error)) from error
-    _check_future(ts, MAX_EPOCH_MILLISECONDS)
+    _check_future(ts, record.timestamp + MAX_FUTURE)
     return ts
 
 

@@ -31,7 +31,7 @@ class FloodGuard:
             message = (
                 f"{self._failed} of the last {self._seen} records fail their contract; stopped before more of them"
                 " reach the dead letters. Look at their reasons with `forestay tail dead-letters`, mend the"
-                " producer, or raise dead_letter_limit"
+                " producer, or raise engine.dead_letter_limit"
             )
             raise FloodError(message)
         if self._seen >= _MEMORY:

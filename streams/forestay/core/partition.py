@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from forestay.core.catalogue import Catalogue
 from forestay.core.decide import action_of, decide, remember
 from forestay.core.decode import dead_letter, decode_click, decode_clock
-from forestay.core.errors import DeadLetter, StateError
+from forestay.core.errors import DeadLetter, FloodError, StateError
 from forestay.core.event import Event
 from forestay.core.flood import FloodGuard
 from forestay.core.ladder import ModelIdentity, climb
@@ -32,10 +32,14 @@ _NO_TIME: Final = -1
 
 
 class Applied(NamedTuple):
-    """What one batch asks for: users to score, and records that failed."""
+    """What one batch asks for: users to score, and records that failed.
+
+    `flood` is set if so many failed that the line must stop once these are written; the rest is unread.
+    """
 
     situations: list[Situation]
     dead_letters: list[OutputRecord]
+    flood: FloodError | None = None
 
 
 class Settled(NamedTuple):
@@ -101,7 +105,6 @@ class Partition:
 
         Raises:
             StateError: offsets that do not increase.
-            FloodError: too many records fail their contract.
         """
         applied = Applied([], [])
         for record in records:
@@ -111,12 +114,15 @@ class Partition:
                 raise StateError(message)
             try:
                 self._apply_one(record, applied.situations)
+                failed = False
             except DeadLetter as problem:
                 applied.dead_letters.append(dead_letter(record, problem))
-                self._flood.saw(failed=True)
-            else:
-                self._flood.saw(failed=False)
+                failed = True
             self.positions[record.topic] = record.offset + 1
+            try:
+                self._flood.saw(failed=failed)
+            except FloodError as flood:
+                return applied._replace(flood=flood)
         return applied
 
     def _apply_one(self, record: SourceRecord, situations: list[Situation]) -> None:

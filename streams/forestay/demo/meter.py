@@ -76,7 +76,7 @@ class Meter:
             at=at,
             sent=self.sent,
             done=done,
-            lag=self.acknowledged + self.clocks - done - clock_done,
+            lag=max(self.acknowledged + self.clocks - done - clock_done, 0),
             rate=self._rate(at, done),
             users=harvest.users,
             decisions=len(harvest.decisions),

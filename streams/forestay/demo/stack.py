@@ -22,7 +22,7 @@ from forestay.shell.topics import declare
 #: nothing only when its wait is over, whatever arrives meanwhile.
 _SESSION: Final = 2
 _FETCH_WAIT: Final = 0.02
-_REBALANCE: Final = 2
+_REBALANCE: Final = 20
 #: What the worker says once it has its partitions and their state, and how long that may take (seconds).
 _READY: Final = b"worker ready"
 _READY_WITHIN: Final = 60.0
@@ -146,7 +146,6 @@ def _worker(settings: Settings, config: Path, log: Path) -> Command:
         [sys.executable, "-m", "forestay", "worker"],
         log,
         env,
-        # Faust makes a folder for tables where it runs, used or not.
         cwd=log.parent,
         stop_within=settings.worker.shutdown_deadline_seconds + _STOP_MARGIN,
     )

@@ -13,11 +13,12 @@ from faust.types.transports import TransportT
 from mode import CrashingSupervisor
 
 from forestay.core.catalogue import Catalogue
+from forestay.core.errors import ForestayError
 from forestay.settings import ClockSource, Settings
 from forestay.shell.clock import ClockTeller
-from forestay.shell.engine import Engine
+from forestay.shell.engine import Engine, HandoverError
 from forestay.shell.pipeline import Outside
-from forestay.shell.publisher import KafkaPublisher
+from forestay.shell.publisher import KafkaPublisher, PublishError
 from forestay.shell.scorer import TritonScorer
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk, ChunkConsumer, ChunkTransport
@@ -59,6 +60,7 @@ class RetentionApp(faust.App):
         self.kafka = kafka
         self.settings = settings
         self.timings = Timings()
+        self.failure: BaseException | None = None
         self._scorer = TritonScorer(settings.triton)
         self._publisher = KafkaPublisher(kafka, settings.worker.barrier_deadline_seconds)
         outside = Outside(self._scorer, self._publisher, self, settings.topics, settings.worker, self.timings)
@@ -95,13 +97,23 @@ class RetentionApp(faust.App):
     async def on_stop(self) -> None:
         """Ends with a barrier: the batch in work becomes durable, the rest is left unread."""
         _leave_within(self.settings.worker.shutdown_deadline_seconds)
-        await self.engine.hand_over(self.settings.worker.shutdown_deadline_seconds / 2)
+        try:
+            await self.engine.hand_over(self.settings.worker.handover_seconds)
+        except HandoverError as error:
+            self._fail(error)
         logger.info("stopped after %s", self.timings)
         await super().on_stop()
 
     def _fail(self, error: BaseException) -> None:
-        """Stops the worker: what is not durable stays unacknowledged and is made again after a restart."""
-        logger.error("stopping: %s", error, exc_info=error)
+        """Stops the worker: what is not durable stays unacknowledged and is made again after a restart.
+
+        After a failed barrier it leaves at once: the producer must not send what it still holds, since by
+        then a successor may have read the logs.
+        """
+        self.failure = error
+        logger.error("stopping: %s", error, exc_info=None if isinstance(error, ForestayError) else error)
+        if isinstance(error, PublishError | HandoverError):
+            _leave()
         self.loop.create_task(self.crash(error))
 
     # -- membership ----------------------------------------------------------------------------------
@@ -111,7 +123,6 @@ class RetentionApp(faust.App):
         del args, kwargs
         numbers = {tp.partition for tp in self.consumer.assignment()}
         await self.engine.take_over(numbers, self.consumer_generation_id)
-        logger.info("worker ready: partitions %s", sorted(numbers))
 
     async def _hand_over(self, *args: Any, **kwargs: Any) -> None:
         """Makes everything durable before the partitions go to another worker."""
@@ -139,9 +150,9 @@ class RetentionApp(faust.App):
     def _chunk_consumer(self) -> ChunkConsumer:
         return cast(ChunkConsumer, self.consumer)
 
-    async def seek_to(self, positions: dict[TP, int]) -> int:
-        """See `Source.seek_to`."""
-        return await self._chunk_consumer.seek_to(positions)
+    def seek_before_next_fetch(self, positions: dict[TP, int]) -> int:
+        """See `Source.seek_before_next_fetch`."""
+        return self._chunk_consumer.seek_before_next_fetch(positions)
 
     async def commit_positions(self, positions: dict[TP, int]) -> None:
         """See `Source.commit_positions`."""
@@ -162,8 +173,14 @@ def _leave_within(deadline: float) -> None:
 
     def leave() -> None:
         logger.critical("still running %g s after the order to stop: leaving", deadline)
-        os._exit(1)
+        _leave()
 
     timer = threading.Timer(deadline, leave)
     timer.daemon = True
     timer.start()
+
+
+def _leave() -> None:
+    """Ends the process without a farewell, but for the log."""
+    logging.shutdown()
+    os._exit(1)

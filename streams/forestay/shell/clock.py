@@ -36,11 +36,13 @@ class ClockTeller:
             await asyncio.sleep(self._interval)
             now = ClockRecord(ts=to_datetime(round(time.time() * 1000)))
             record = OutputRecord(None, now.model_dump_json().encode())
-            for number in [number for number in self._engine.pipelines if self._caught_up(number)]:
-                await self._publisher.publish(self._topics.clock, number, [record])
+            for number in list(self._engine.pipelines):
+                if await self._caught_up(number):
+                    await self._publisher.publish(self._topics.clock, number, [record])
 
-    def _caught_up(self, number: int) -> bool:
-        pipeline = self._engine.pipelines[number]
-        end = self._consumer.highwater(TP(self._topics.clickstream, number))
-        # No end is known before the first fetch has been answered.
-        return end is not None and pipeline.idle and pipeline.core.positions.get(self._topics.clickstream, 0) >= end
+    async def _caught_up(self, number: int) -> bool:
+        pipeline = self._engine.pipelines.get(number)
+        if pipeline is None or not pipeline.idle:
+            return False
+        position = pipeline.core.positions.get(self._topics.clickstream, 0)
+        return await self._consumer.caught_up(TP(self._topics.clickstream, number), position)

@@ -35,6 +35,7 @@ class Engine:
         self._pipelines: dict[int, Pipeline] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._failed = False
+        self._handovers = 0
 
     @property
     def pipelines(self) -> Mapping[int, Pipeline]:
@@ -42,13 +43,19 @@ class Engine:
         return self._pipelines
 
     async def take_over(self, partitions: Iterable[int], generation: int) -> None:
-        """Restores the partitions' state and begins to work on them."""
+        """Restores the partitions' state and begins to work on them.
+
+        If partitions are handed over meanwhile, what was read is from before other owners' work: nothing
+        begins, and the assignment that follows takes over anew.
+        """
+        handovers = self._handovers
         numbers = sorted(set(partitions) - self._pipelines.keys())
-        if not numbers:
+        recovered = await recover(self._settings.kafka, self._settings.topics, numbers) if numbers else {}
+        if handovers != self._handovers:
             return
-        recovered = await recover(self._settings.kafka, self._settings.topics, numbers)
         for number in numbers:
             self._start(number, recovered[number], generation)
+        logger.info("worker ready: partitions %s", sorted(self._pipelines))
 
     def _start(self, number: int, recovered: Recovered, generation: int) -> None:
         core = Partition(number, self._settings.topics.clock, self._settings.engine.rules(), self._catalogue)
@@ -71,6 +78,7 @@ class Engine:
         Raises:
             HandoverError: not within `deadline` seconds.
         """
+        self._handovers += 1
         pipelines, self._pipelines = self._pipelines, {}
         tasks, self._tasks = self._tasks, {}
         if not tasks:
@@ -81,6 +89,7 @@ class Engine:
         for task in late:
             task.cancel()
         if late:
+            await asyncio.wait(late)
             names = ", ".join(sorted(task.get_name() for task in late))
             raise HandoverError(f"{names}: no durable barrier within {deadline:g} s; left to be made again")
 

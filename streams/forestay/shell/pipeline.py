@@ -29,8 +29,8 @@ _WAITING = 2
 class Source(Protocol):
     """What a pipeline asks of the consumer that feeds it."""
 
-    async def seek_to(self, positions: dict[TP, int]) -> int:
-        """Seeks; returns the epoch of the chunks fetched from now on."""
+    def seek_before_next_fetch(self, positions: dict[TP, int]) -> int:
+        """Asks for a seek; returns the epoch of the chunks fetched after it."""
 
     async def commit_positions(self, positions: dict[TP, int]) -> None:
         """Commits offsets to the group."""
@@ -67,7 +67,7 @@ class Pipeline:
         self._inbox: asyncio.Queue[Chunk | None] = asyncio.Queue(_WAITING)
         self._stopping = False
         self._busy = False
-        self._epochs: dict[str, int] = {}
+        self._sought: dict[str, int] = {}
         self._committed = dict(core.positions)
         self._commit_at = time.monotonic() + outside.settings.commit_interval_seconds
         self._commit: asyncio.Task[None] | None = None
@@ -120,7 +120,7 @@ class Pipeline:
     # -- batches -------------------------------------------------------------------------------------
 
     async def _process(self, chunk: Chunk) -> None:
-        records = await self._in_sequence(chunk)
+        records = self._in_sequence(chunk)
         size = self._outside.settings.batch_records
         for start in range(0, len(records), size):
             if self._stopping:
@@ -128,21 +128,26 @@ class Pipeline:
             await self._batch([_source_record(record) for record in records[start : start + size]])
             await self._commit_if_due()
 
-    async def _in_sequence(self, chunk: Chunk) -> list[Any]:
+    def _in_sequence(self, chunk: Chunk) -> list[Any]:
         """Returns the chunk's records that follow what was applied; on a gap, none, and reading starts over.
 
         A gap is believed only in a chunk fetched wholly after seeking to the expected offset: then the log
-        itself has it (retention, compaction, transaction marks).
+        itself has it (retention, compaction, marks of transactions).
         """
         expected = self.core.positions.get(chunk.topic, 0)
         records = [record for record in chunk.records if record.offset >= expected]
-        sought = self._epochs.pop(chunk.topic, None)
-        believed = sought is not None and sought <= chunk.epoch
-        if not records or records[0].offset == expected or believed:
-            return records
-        tp = TP(chunk.topic, chunk.partition)
-        self._epochs[chunk.topic] = await self._outside.source.seek_to({tp: expected})
-        return []
+        if not records:
+            return []
+        if records[0].offset > expected:
+            sought = self._sought.get(chunk.topic)
+            if sought is None:
+                tp = TP(chunk.topic, chunk.partition)
+                self._sought[chunk.topic] = self._outside.source.seek_before_next_fetch({tp: expected})
+                return []
+            if chunk.epoch < sought:
+                return []
+        self._sought.pop(chunk.topic, None)
+        return records
 
     async def _batch(self, records: Sequence[SourceRecord]) -> None:
         outside, timings = self._outside, self._outside.timings
@@ -156,6 +161,9 @@ class Pipeline:
             decisions = [_output(decision) for decision in settled.decisions]
         with timings.stage("publish"):
             await self._publish(applied.dead_letters, decisions, actions)
+        if applied.flood is not None:
+            # Written, so that people can see what is wrong; not committed, so that a restart drains nothing.
+            raise applied.flood
         timings.count("records", len(records))
         timings.count("decisions", len(decisions))
         timings.count("actions", len(actions))

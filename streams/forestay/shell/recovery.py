@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import ValidationError
 
-from forestay.core.errors import StateError
+from forestay.core.errors import ForestayError, StateError
 from forestay.core.state_codec import MARK_KEY, PartitionMark, decode_mark, decode_user
 from forestay.core.user_state import UserState
 from forestay.settings import KafkaSettings, TopicSettings
@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 _READ_RECORDS = 5_000
 #: How long a fetch waits at the end of a partition (milliseconds): an empty partition costs one such wait.
 _FETCH_WAIT = 50
+
+
+class RecoveryError(ForestayError):
+    """The durable state cannot be read now; nothing has been lost."""
 
 
 class Recovered(NamedTuple):
@@ -37,6 +41,7 @@ async def recover(kafka: KafkaSettings, topics: TopicSettings, partitions: Itera
 
     Raises:
         StateError: a record that cannot be read.
+        RecoveryError: the broker does not give the records.
     """
     numbers = sorted(partitions)
     started = time.monotonic()
@@ -49,9 +54,9 @@ async def recover(kafka: KafkaSettings, topics: TopicSettings, partitions: Itera
     )
     await consumer.start()
     try:
-        latest = await _latest_records(consumer, topics.state, numbers)
+        latest = await _latest_records(consumer, topics.state, numbers, kafka.request_timeout_seconds)
         marks = {number: _mark(records) for number, records in latest.items()}
-        made, ends = await _decisions(consumer, topics.decisions, marks)
+        made, ends = await _decisions(consumer, topics.decisions, marks, kafka.request_timeout_seconds)
     finally:
         await consumer.stop()
     users = {number: _users(records) for number, records in latest.items()}
@@ -67,11 +72,11 @@ async def recover(kafka: KafkaSettings, topics: TopicSettings, partitions: Itera
 
 
 async def _latest_records(
-    consumer: AIOKafkaConsumer, topic: str, numbers: list[int]
+    consumer: AIOKafkaConsumer, topic: str, numbers: list[int], patience: float
 ) -> dict[int, dict[bytes, bytes]]:
     """Returns each partition's newest value by key; keys whose newest value is a tombstone are gone."""
     latest: dict[int, dict[bytes, bytes]] = {number: {} for number in numbers}
-    async for record in _read(consumer, {TopicPartition(topic, number): 0 for number in numbers}):
+    async for record in _read(consumer, {TopicPartition(topic, number): 0 for number in numbers}, patience):
         if record.value is None:
             latest[record.partition].pop(record.key, None)
         else:
@@ -89,12 +94,12 @@ def _users(records: dict[bytes, bytes]) -> dict[str, UserState]:
 
 
 async def _decisions(
-    consumer: AIOKafkaConsumer, topic: str, marks: dict[int, PartitionMark | None]
+    consumer: AIOKafkaConsumer, topic: str, marks: dict[int, PartitionMark | None], patience: float
 ) -> tuple[dict[int, list[Decision]], dict[int, int]]:
     """Returns the decisions beyond each partition's mark (all of them if it has none), and the log's ends."""
     starts = {TopicPartition(topic, number): mark.decisions if mark else 0 for number, mark in marks.items()}
     made: dict[int, list[Decision]] = {number: [] for number in marks}
-    async for record in _read(consumer, starts):
+    async for record in _read(consumer, starts, patience):
         made[record.partition].append(_decision(record))
     return made, {tp.partition: await consumer.position(tp) for tp in starts}
 
@@ -107,21 +112,31 @@ def _decision(record: Any) -> Decision:
         raise StateError(f"the decision at {where} cannot be read, and may have been acted upon: {error}") from error
 
 
-async def _read(consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int]) -> AsyncIterator[Any]:
+async def _read(consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int], patience: float) -> AsyncIterator[Any]:
     """Yields the records from `starts` to the ends as they are now, in order within a partition.
 
     An end is the high watermark of a fetch: asked for the latest offset, the embedded broker names another.
+
+    Raises:
+        RecoveryError: nothing has come for `patience` seconds and the ends are not reached.
     """
     consumer.assign(list(starts))
     first = await consumer.beginning_offsets(list(starts))
     for tp, start in starts.items():
+        if first[tp] > start > 0:
+            logger.error("%s: offsets %d to %d are gone and cannot be taken into account", tp, start, first[tp] - 1)
         consumer.seek(tp, max(start, first[tp]))
     unread = set(starts)
+    moved = time.monotonic()
     while unread:
         for records in (await consumer.getmany(*unread, timeout_ms=_FETCH_WAIT, max_records=_READ_RECORDS)).values():
+            moved = time.monotonic()
             for record in records:
                 yield record
         unread = {tp for tp in unread if not await _at_end(consumer, tp)}
+        if unread and time.monotonic() - moved > patience:
+            names = ", ".join(f"{tp.topic}-{tp.partition}" for tp in sorted(unread))
+            raise RecoveryError(f"nothing can be read of {names} for {patience:g} s: are their leaders up?")
 
 
 async def _at_end(consumer: AIOKafkaConsumer, tp: TopicPartition) -> bool:

@@ -97,7 +97,11 @@ class TritonScorer:
                 if self._model is None or time.monotonic() >= self._identify_at:
                     await self._identify()
                 probabilities = await self._infer(stack(inputs))
-        except (InferenceServerException, grpc.RpcError, TimeoutError, ConfigurationError) as error:
+        except ConfigurationError as error:
+            if self._breaker.failed(time.monotonic()):
+                logger.error("deciding without the model: %s", error)  # noqa: TRY400 - it says what to do
+            return nothing
+        except (InferenceServerException, grpc.RpcError, TimeoutError) as error:
             if self._breaker.failed(time.monotonic()):
                 logger.warning("Triton does not answer, deciding without it: %s", error or type(error).__name__)
             return nothing

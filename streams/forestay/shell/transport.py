@@ -26,8 +26,8 @@ _FETCH_BYTES = 1_048_576
 class Chunk(NamedTuple):
     """What one fetch brought for one partition, in offset order.
 
-    `epoch` is the number of seeks the consumer had done when the fetch began: a chunk of the newest epoch
-    holds what truly follows the position sought.
+    `epoch` is the number of seeks asked for and done before the fetch began: a chunk of the epoch a seek led
+    to, or of a later one, holds what truly follows the position sought.
     """
 
     topic: str
@@ -65,6 +65,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             partition_assignment_strategy=[RangePartitionAssignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
             fetch_max_wait_ms=round(kafka.fetch_wait_seconds * 1000),
             max_partition_fetch_bytes=_FETCH_BYTES,
             session_timeout_ms=round(kafka.session_timeout_seconds * 1000),
@@ -77,25 +78,40 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
 class ChunkConsumer(driver.Consumer):
     """A consumer that delivers chunks to the app and reads from where the app says."""
 
-    epoch = 0
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Starts without seeks."""
+        super().__init__(*args, **kwargs)
+        self._epoch = 0
+        self._wanted: dict[TP, int] = {}
+        self._delivered: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         """Seeks every assigned partition to where its durable state ends, not to a committed offset."""
-        app = cast(ChunkApp, self.app)
-        await self.seek_to(app.start_positions(self.assignment()))
+        self._delivered.clear()
+        await self.seek_wait(cast(ChunkApp, self.app).start_positions(self.assignment()))
 
-    async def seek_to(self, positions: Mapping[TP, int]) -> int:
-        """Seeks; returns the epoch of the chunks fetched from now on."""
-        await self.seek_wait(positions)
-        self.epoch += 1
-        return self.epoch
+    def seek_before_next_fetch(self, positions: Mapping[TP, int]) -> int:
+        """Asks for a seek between this fetch and the next; returns the epoch of the chunks fetched after it."""
+        self._wanted.update(positions)
+        return self._epoch + 1
 
     async def commit_positions(self, positions: Mapping[TP, int]) -> None:
         """Commits offsets to the group, where lag is read from; recovery does not depend on them."""
         await self._commit(positions)
+
+    async def caught_up(self, tp: TP, position: int) -> bool:
+        """Says whether everything on `tp` was read and handed over, and the receiver has come to `position`.
+
+        The end may hold no record (marks of transactions, an expired tail): the fetch's own position counts.
+        """
+        if tp not in self.assignment() or position < self._delivered.get(tp, 0):
+            return False
+        end = self.highwater(tp)
+        # No end is known before the first fetch has been answered.
+        return end is not None and (await self.position(tp) or 0) >= end
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leaves out Faust's check, which knows nothing of chunks and would raise false alarms."""
@@ -110,16 +126,26 @@ class ChunkConsumer(driver.Consumer):
         service = cast(Service, fetcher)
         try:
             while not (self.should_stop or service.should_stop):
-                epoch = self.epoch
+                await self._seek_as_wanted()
+                epoch = self._epoch
                 records, _ = await self._wait_next_records(timeout=1.0)
                 if not self.flow_active:
                     continue
                 for tp, batch in (records or {}).items():
+                    self._delivered[TP(tp.topic, tp.partition)] = batch[-1].offset + 1
                     await app.deliver(Chunk(tp.topic, tp.partition, epoch, batch))
                 await asyncio.sleep(0)
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
+
+    async def _seek_as_wanted(self) -> None:
+        """Seeks while no fetch is under way: a chunk is fetched wholly before a seek or wholly after it."""
+        wanted, self._wanted = self._wanted, {}
+        ours = {tp: position for tp, position in wanted.items() if tp in self.assignment()}
+        if ours:
+            await self.seek_wait(ours)
+            self._epoch += 1
 
 
 class ChunkTransport(driver.Transport):

@@ -1,6 +1,7 @@
 """Running a worker process: settings and catalogue in, an exit code out."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ from forestay.shell.app import RetentionApp
 from forestay.shell.topics import check_all, partition_counts
 
 
+class _Worker(faust.Worker):
+    """Faust's worker without the debugger it opens on SIGUSR2: a worker has no terminal."""
+
+    def _on_sigusr2(self) -> None:
+        """Does nothing."""
+
+
 def run(settings: Settings) -> int:
     """Runs a worker until SIGTERM or SIGINT (exit code 0) or a failure (1).
 
@@ -28,21 +36,22 @@ def run(settings: Settings) -> int:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    worker = faust.Worker(
-        RetentionApp(settings, catalogue),
+    app = RetentionApp(settings, catalogue)
+    worker = _Worker(
+        app,
         loglevel=settings.worker.log_level.upper(),
         logging_config=logging_config(settings.worker.log_level.upper()),
         redirect_stdouts=False,
         loop=loop,
     )
     try:
+        # Always ends with SystemExit; what stopped the worker is in the log by then.
         worker.execute_from_commandline()
     except SystemExit as end:
+        if isinstance(app.failure, ForestayError):
+            # Said once more as the last line, below what Faust tells of its own end.
+            print(f"forestay: {app.failure}", file=sys.stderr)  # noqa: T201
         return int(end.code or 0)
-    except ForestayError:
-        # What stopped the worker is in the log already, with its traceback.
-        return 1
-    return 0
 
 
 def load_catalogue(path: Path) -> Catalogue:

@@ -20,8 +20,6 @@ def worker(ctx: typer.Context) -> None:
     ```
     """
     settings = settings_of(ctx)
-    from forestay.shell.topics import check_all, partition_counts
     from forestay.shell.worker import run
 
-    check_all(partition_counts(settings.kafka, settings.topics.names), settings.topics)
     raise typer.Exit(run(settings))
