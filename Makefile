@@ -7,7 +7,7 @@ help: ## say what there is (this)
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "Begin with 'make demo'. Needed: Python 3.11 and PyPI in reach."
+	@echo "Begin with 'make demo'. Needed: Python 3.11 to 3.13 and PyPI in reach."
 
 .PHONY: setup
 setup: ## make .venv with the command forestay in it, and stop there
