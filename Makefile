@@ -12,6 +12,7 @@ help: ## say what there is (this)
 .PHONY: setup
 setup: ## make .venv with the command forestay in it, and stop there
 	@scripts/setup
+	@echo "now: . .venv/bin/activate && forestay --help"
 
 .PHONY: demo
 demo: ## the whole path on a recorded shop: broker, Triton, worker, books, report

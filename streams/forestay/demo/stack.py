@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import yaml
 
 from forestay.core.errors import ForestayError
+from forestay.demo.folder import held
 from forestay.embedded.broker import EmbeddedBroker
 from forestay.embedded.errors import ProcessFailedError
 from forestay.embedded.process import ChildProcess, Command, describe_status
@@ -96,20 +97,22 @@ async def running(plan: Plan, tell: Tell) -> AsyncIterator[Stack]:
     Raises:
         ForestayError: a part cannot be started, or the settings cannot work.
     """
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    tell("starting the broker")
-    async with EmbeddedBroker(log=plan.folder / "broker.log", port=plan.port) as broker:
-        tell("starting Triton")
-        triton = EmbeddedTriton(model_repository=plan.model_repository, log=plan.folder / "triton.log", progress=tell)
-        async with triton:
-            settings = plan.make_settings(_local(broker.bootstrap_servers, triton.grpc_address))
-            config = plan.folder / "forestay.yaml"
-            config.write_text(as_yaml(settings))
-            await asyncio.to_thread(declare, settings.kafka, settings.topics)
-            tell("starting the worker")
-            async with ChildProcess(_worker(settings, config, plan.folder / "worker.log")) as worker:
-                await worker.ready(_said(worker.command.log, _READY), within=_READY_WITHIN)
-                yield Stack(settings, config, broker, triton, worker)
+    with held(plan.folder):
+        tell("starting the broker")
+        async with EmbeddedBroker(log=plan.folder / "broker.log", port=plan.port) as broker:
+            tell("starting Triton")
+            triton = EmbeddedTriton(
+                model_repository=plan.model_repository, log=plan.folder / "triton.log", progress=tell
+            )
+            async with triton:
+                settings = plan.make_settings(_local(broker.bootstrap_servers, triton.grpc_address))
+                config = plan.folder / "forestay.yaml"
+                config.write_text(as_yaml(settings))
+                await asyncio.to_thread(declare, settings.kafka, settings.topics)
+                tell("starting the worker")
+                async with ChildProcess(_worker(settings, config, plan.folder / "worker.log")) as worker:
+                    await worker.ready(_said(worker.command.log, _READY), within=_READY_WITHIN)
+                    yield Stack(settings, config, broker, triton, worker)
 
 
 def _local(bootstrap_servers: str, triton_url: str) -> dict[str, Any]:

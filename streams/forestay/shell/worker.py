@@ -61,8 +61,8 @@ def load_catalogue(path: Path) -> Catalogue:
         ConfigurationError: it is missing, is no YAML, or breaks the catalogue's contract.
     """
     try:
-        content = yaml.safe_load(path.read_text())
-        return Catalogue.model_validate(content)
+        with path.open() as file:
+            return Catalogue.model_validate(yaml.safe_load(file))
     except OSError as error:
         raise ConfigurationError(f"the catalogue {path} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
