@@ -11,7 +11,7 @@ from types import FrameType
 from forestay.recording import open_recording
 from forestay.recording.pace import Fastest, OwnPace, Pace, Steady
 from forestay.recording.replay import Progress, ReplaySummary, replay
-from forestay.settings import Settings
+from forestay.settings import ClockSource, Settings
 from forestay.shell.kafka_clients import connection_options
 
 
@@ -26,6 +26,8 @@ def send_recording(
     """
     pace: Pace = Steady(rate) if rate else OwnPace(speed) if speed else Fastest()
     recording = open_recording(path)
+    if settings.worker.clock is ClockSource.WALL:
+        sys.stderr.write("recorded and real time do not mix: a worker for recordings has worker.clock=none\n")
     with _halted_by_signals() as halt:
         return replay(
             recording,

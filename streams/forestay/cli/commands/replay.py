@@ -7,7 +7,6 @@ import typer
 
 from forestay.cli.console import print_json
 from forestay.cli.flags import settings_of
-from forestay.settings import ClockSource
 
 
 def replay(
@@ -44,8 +43,6 @@ def replay(
     if rate is not None and speed is not None:
         raise typer.BadParameter("--rate and --speed exclude each other")
     settings = settings_of(ctx)
-    if settings.worker.clock is ClockSource.WALL:
-        typer.echo("recorded and real time do not mix: a worker for recordings runs with worker.clock=none", err=True)
     summary = send_recording(settings, recording, rate=rate, speed=speed, limit=limit)
     if as_json:
         print_json(
