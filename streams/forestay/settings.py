@@ -101,7 +101,7 @@ class TritonSettings(_Group):
     url: str = Field(default="127.0.0.1:8001", description="host:port of Triton's gRPC service")
     model: str = "churn_transformer"
     deadline_seconds: float = Field(default=0.5, gt=0, le=60, description="then the ladder's next rung answers")
-    max_in_flight: int = Field(default=8, ge=1, le=1_000, description="most calls under way at once")
+    max_in_flight: int = Field(default=4, ge=1, le=1_000, description="most calls under way at once")
     breaker_failures: int = Field(default=5, ge=1, description="failures in a row that open the circuit")
     breaker_seconds: float = Field(default=5, gt=0, le=600, description="before an open circuit is tried again")
     tls: bool = False
