@@ -1,0 +1,74 @@
+"""Partitions change hands: what was read before a handover is never worked from after it."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from faust.types import TP
+from support.builders import MODEL, catalogue
+from support.fakes import FakePublisher, FakeScorer, hashing_model
+
+from forestay.core.state_codec import PartitionMark
+from forestay.settings import Settings
+from forestay.shell import engine as module
+from forestay.shell.engine import Engine
+from forestay.shell.pipeline import Outside
+from forestay.shell.recovery import Recovered
+from forestay.shell.timings import Timings
+
+
+class Changelog:
+    """A recovery that ends when it is let; each reading knows more than the one before."""
+
+    def __init__(self) -> None:
+        self.readings = 0
+        self.may_end = asyncio.Event()
+
+    async def recover(self, _kafka: object, _topics: object, partitions: Iterable[int]) -> dict[int, Recovered]:
+        self.readings += 1
+        position = 100 * self.readings
+        await self.may_end.wait()
+        mark = PartitionMark({"clickstream": position}, 0, 0, self.readings)
+        return {number: Recovered({}, mark, [], 0) for number in partitions}
+
+
+@pytest.fixture
+def changelog(monkeypatch: pytest.MonkeyPatch) -> Changelog:
+    log = Changelog()
+    monkeypatch.setattr(module, "recover", log.recover)
+    return log
+
+
+def engine_for(failures: list[BaseException]) -> Engine:
+    settings = Settings()
+    source: Any = None
+    scorer = FakeScorer(MODEL, hashing_model("a"))
+    outside = Outside(scorer, FakePublisher(), source, settings.topics, settings.worker, Timings())
+    return Engine(settings, catalogue(), outside, failures.append)
+
+
+async def test_a_handover_during_recovery_starts_nothing_and_the_next_assignment_reads_anew(
+    changelog: Changelog,
+) -> None:
+    failures: list[BaseException] = []
+    engine = engine_for(failures)
+    first = asyncio.create_task(engine.take_over([0, 1, 2, 3], 1))
+    await asyncio.sleep(0)
+    await engine.hand_over(1)
+    changelog.may_end.set()
+    await first
+    assert engine.pipelines == {}
+    await engine.take_over([0, 1], 2)
+    assert sorted(engine.pipelines) == [0, 1]
+    assert engine.start_positions([TP("clickstream", 0)]) == {TP("clickstream", 0): 200}
+    await engine.hand_over(1)
+    assert failures == []
+
+
+async def test_partitions_it_does_not_own_have_no_position_to_read_from(changelog: Changelog) -> None:
+    changelog.may_end.set()
+    engine = engine_for([])
+    await engine.take_over([1], 1)
+    assert engine.start_positions([TP("clickstream", 0), TP("clickstream", 1)]) == {TP("clickstream", 1): 100}
+    await engine.hand_over(1)
