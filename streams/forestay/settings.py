@@ -202,6 +202,12 @@ def config_file() -> Path | None:
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
 
 
+def cannot_work(what: str, error: ValidationError) -> ConfigurationError:
+    """Returns the error that says which values of `what` fail their contract, a line each."""
+    lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
+    return ConfigurationError(f"{what} cannot work:\n" + "\n".join(lines))
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Returns the settings in force, `overrides` (from flags) first.
 
@@ -214,8 +220,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
-        raise ConfigurationError("the settings cannot work:\n" + "\n".join(lines)) from error
+        raise cannot_work("the settings", error) from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"the settings file {file} is not YAML: {error}") from error
     except SettingsError as error:

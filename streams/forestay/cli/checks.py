@@ -15,6 +15,7 @@ from forestay.core.errors import ForestayError
 from forestay.settings import Settings, TritonSettings, config_file, load_settings
 from forestay.shell.scorer import identity
 from forestay.shell.topics import admin_client, check_all, partition_counts
+from forestay.shell.triton_clients import client_options
 from forestay.shell.worker import load_catalogue
 
 #: How long Triton may take for an answer of the doctor's (seconds).
@@ -118,8 +119,7 @@ def _topics(settings: Settings) -> str:
 
 @contextlib.contextmanager
 def _client(settings: TritonSettings) -> Iterator[triton.InferenceServerClient]:
-    credentials = {} if settings.ca_file is None else {"root_certificates": str(settings.ca_file)}
-    client = triton.InferenceServerClient(settings.url, ssl=settings.tls, **credentials)
+    client = triton.InferenceServerClient(**client_options(settings))
     try:
         yield client
     except (InferenceServerException, grpc.RpcError) as error:

@@ -44,7 +44,7 @@ def decode_click(record: SourceRecord, currency: str | None) -> Event:
     if record.key != click.user_id.encode():
         raise DeadLetter("wrong_key", "the record's key is not its user_id in UTF-8: key the topic by user")
     event = from_contract(click)
-    _check_future(event.ts, record.timestamp + MAX_FUTURE)
+    _check_future(event.ts, record)
     if currency is not None and click.currency is not None and click.currency != currency:
         raise DeadLetter("other_currency", f"currency is {click.currency}, the shop's is {currency}")
     return event
@@ -60,15 +60,15 @@ def decode_clock(record: SourceRecord) -> int:
         ts = to_milliseconds(ClockRecord.model_validate_json(record.value or b"").ts)
     except ValidationError as error:
         raise DeadLetter(*describe(error)) from error
-    _check_future(ts, record.timestamp + MAX_FUTURE)
+    _check_future(ts, record)
     return ts
 
 
-def _check_future(ts: int, latest: int) -> None:
-    """Checks a moment against `latest` and the end of the calendar: timestamps of records can be wrong too."""
+def _check_future(ts: int, record: SourceRecord) -> None:
+    """Checks a moment against its record's and the end of the calendar: timestamps of records can be wrong too."""
     if ts > MAX_EPOCH_MILLISECONDS:
         raise DeadLetter("in_the_future", "ts is later than the calendar can hold")
-    if ts > latest:
+    if ts > record.timestamp + MAX_FUTURE:
         raise DeadLetter("in_the_future", "ts is more than 15 minutes after the record's own timestamp")
 
 

@@ -8,6 +8,7 @@ from forestay.core.errors import ForestayError
 from forestay.demo.shop import model_facts
 from forestay.demo.summary import ModelFacts
 from forestay.settings import TritonSettings
+from forestay.shell.triton_clients import client_options, declared_parameters
 
 
 def served_model(settings: TritonSettings) -> ModelFacts | None:
@@ -16,15 +17,14 @@ def served_model(settings: TritonSettings) -> ModelFacts | None:
     Raises:
         ForestayError: a parameter is not of its form.
     """
-    client = triton.InferenceServerClient(settings.url)
+    client = triton.InferenceServerClient(**client_options(settings))
     try:
         config = client.get_model_config(settings.model, as_json=True)["config"]
     except (InferenceServerException, grpc.RpcError):
         return None
     finally:
         client.close()
-    parameters = {name: str(value.get("string_value", "")) for name, value in config.get("parameters", {}).items()}
     try:
-        return model_facts(settings.model, parameters)
+        return model_facts(settings.model, declared_parameters(config))
     except ValueError as error:
         raise ForestayError(f"the parameters in {settings.model}/config.pbtxt cannot be read: {error}") from error

@@ -3,10 +3,10 @@
 Reading is lenient where the books are to judge: a decision without a score is read, then found wanting.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -117,6 +117,7 @@ class Unreadable(ValueError):  # noqa: N818 - it describes the record
 _decode_decision = msgspec.json.Decoder(Decision).decode
 _decode_action = msgspec.json.Decoder(Action).decode
 _MISSING: Final = "is missing"
+_T = TypeVar("_T")
 
 
 def read_decision(value: bytes | None, timestamp: int, arrived: int) -> SeenDecision:
@@ -125,10 +126,7 @@ def read_decision(value: bytes | None, timestamp: int, arrived: int) -> SeenDeci
     Raises:
         Unreadable: it is none.
     """
-    try:
-        return SeenDecision(_decode_decision(value or b""), Stamp(digest(value), timestamp, arrived))
-    except msgspec.DecodeError as error:
-        raise Unreadable(str(error)) from error
+    return SeenDecision(_decoded(_decode_decision, value), Stamp(digest(value), timestamp, arrived))
 
 
 def read_action(value: bytes | None, timestamp: int, arrived: int) -> SeenAction:
@@ -137,8 +135,12 @@ def read_action(value: bytes | None, timestamp: int, arrived: int) -> SeenAction
     Raises:
         Unreadable: it is none.
     """
+    return SeenAction(_decoded(_decode_action, value), Stamp(digest(value), timestamp, arrived))
+
+
+def _decoded(decode: Callable[[bytes], _T], value: bytes | None) -> _T:
     try:
-        return SeenAction(_decode_action(value or b""), Stamp(digest(value), timestamp, arrived))
+        return decode(value or b"")
     except msgspec.DecodeError as error:
         raise Unreadable(str(error)) from error
 

@@ -6,9 +6,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from forestay.core.errors import ConfigurationError
 from forestay.demo.stack import merged
-from forestay.settings import Settings
+from forestay.settings import Settings, cannot_work
 
 #: The recording's currency, and time as it was recorded.
 _BASE: Final = {
@@ -44,5 +43,4 @@ def settings_from(overrides: Mapping[str, Any]) -> Settings:
     try:
         return _Given(**merged(_BASE, overrides))
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
-        raise ConfigurationError("the settings cannot work:\n" + "\n".join(lines)) from error
+        raise cannot_work("the settings", error) from error

@@ -10,13 +10,12 @@ import secrets
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from forestay.embedded.errors import EmbeddedError, ProcessFailedError
+from forestay.embedded.lifecycle import Startable
 from forestay.embedded.ports import LOOPBACK, free_ports, is_listening, require_free
 from forestay.embedded.process import ChildProcess, Command
 
@@ -25,7 +24,7 @@ _ADMIN_TIMEOUT = 5_000  # milliseconds
 _ATTEMPTS = 3  # a free port can be taken between choosing it and listening on it
 
 
-class EmbeddedBroker:
+class EmbeddedBroker(Startable):
     """A broker for as long as the ``async with`` lasts; ``bootstrap_servers`` is its address."""
 
     def __init__(self, *, log: Path, port: int | None = None) -> None:
@@ -55,18 +54,6 @@ class EmbeddedBroker:
         if self._child is None:
             raise EmbeddedError("the embedded broker does not run")
         return self._child
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Start it and wait until it answers.

@@ -13,10 +13,9 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from forestay.embedded.errors import ProcessFailedError
+from forestay.embedded.lifecycle import Startable
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _PROBE_EVERY = 0.02  # seconds: a start takes 0.05 s (broker) to 2 s (Triton)
@@ -47,7 +46,7 @@ class Command:
     stop_within: float = 5.0
 
 
-class ChildProcess:
+class ChildProcess(Startable):
     """One run of a command: ``async with ChildProcess(command) as child`` starts it, and stops it at the end."""
 
     def __init__(self, command: Command) -> None:
@@ -55,18 +54,6 @@ class ChildProcess:
         self._command = command
         self._keeper: asyncio.subprocess.Process | None = None
         self._pid = 0
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     @property
     def command(self) -> Command:

@@ -8,13 +8,12 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import tritonclient.grpc.aio
 from tritonclient.utils import InferenceServerException
 
 from forestay.embedded.errors import EmbeddedError, ProcessFailedError
+from forestay.embedded.lifecycle import Startable
 from forestay.embedded.ports import LOOPBACK, free_ports, is_listening, require_free
 from forestay.embedded.process import ChildProcess, Command
 from forestay.embedded.triton_backends import backend_folder
@@ -27,7 +26,7 @@ _PORT_TAKEN = "already in use"  # in the server's log
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (where the Python backend lays its regions)
 
 
-class EmbeddedTriton:
+class EmbeddedTriton(Startable):
     """A Triton server for as long as the ``async with`` lasts, with every model of a repository loaded."""
 
     def __init__(
@@ -82,18 +81,6 @@ class EmbeddedTriton:
         if self._child is None:
             raise EmbeddedError("the embedded Triton does not run")
         return self._child
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Make the environment if need be, start the server and wait until it serves all models.

@@ -18,6 +18,7 @@ from forestay.core.ladder import ModelIdentity
 from forestay.core.model_input import INPUT_DIGEST, ModelInput, stack
 from forestay.settings import TritonSettings
 from forestay.shell.breaker import CircuitBreaker
+from forestay.shell.triton_clients import client_options, declared_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +61,7 @@ class TritonScorer:
         Raises:
             ConfigurationError: the model expects another input than this code makes.
         """
-        credentials: dict[str, Any] = {}
-        if self._settings.ca_file is not None:
-            credentials["root_certificates"] = str(self._settings.ca_file)
-        self._client = triton.InferenceServerClient(self._settings.url, ssl=self._settings.tls, **credentials)
+        self._client = triton.InferenceServerClient(**client_options(self._settings))
         try:
             await self._identify()
         except (InferenceServerException, grpc.RpcError) as error:
@@ -139,7 +137,7 @@ def identity(config: dict[str, Any], name: str) -> ModelIdentity:
     Raises:
         ConfigurationError: it was trained on another input than this code makes, or does not say.
     """
-    parameters = {key: value.get("string_value", "") for key, value in config.get("parameters", {}).items()}
+    parameters = declared_parameters(config)
     digest = parameters.get("input_digest")
     if digest != INPUT_DIGEST:
         raise ConfigurationError(

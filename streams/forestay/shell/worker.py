@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from forestay.core.catalogue import Catalogue
 from forestay.core.errors import ConfigurationError, ForestayError
-from forestay.settings import Settings
+from forestay.settings import Settings, cannot_work
 from forestay.shell.app import RetentionApp
 from forestay.shell.topics import check_all, partition_counts
 
@@ -68,8 +68,7 @@ def load_catalogue(path: Path) -> Catalogue:
     except yaml.YAMLError as error:
         raise ConfigurationError(f"the catalogue {path} is not YAML: {error}") from error
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
-        raise ConfigurationError(f"the catalogue {path} cannot work:\n" + "\n".join(lines)) from error
+        raise cannot_work(f"the catalogue {path}", error) from error
 
 
 def logging_config(level: str) -> dict[str, Any]:
