@@ -60,6 +60,9 @@ def running(folder: Path) -> Iterator[Machines]:
     finally:
         for machine in (triton, broker):
             asyncio.run_coroutine_threadsafe(machine.stop(), loop).result(60)
+        # As asyncio.run does: a loop closed in the turn a process ends leaves the process's pipe open.
+        for tidy in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
+            asyncio.run_coroutine_threadsafe(tidy, loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
