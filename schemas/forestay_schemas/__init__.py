@@ -1,6 +1,6 @@
 """Contracts of Forestay's topics: pydantic models, and the JSON Schemas generated from them."""
 
-from forestay_schemas.click_event import ClickEvent
+from forestay_schemas.click_event import ClickEvent, Item
 from forestay_schemas.clock_record import ClockRecord
 from forestay_schemas.decision import Candidate, Decision, Suppressed
 from forestay_schemas.retention_action import (
@@ -22,6 +22,7 @@ __all__ = [
     "Decision",
     "EventName",
     "ExperimentArm",
+    "Item",
     "PolicyStamp",
     "Reason",
     "RetentionAction",

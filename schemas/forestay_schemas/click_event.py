@@ -3,20 +3,49 @@
 import json
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, JsonValue, model_validator
 
 from forestay_schemas.types import EventName, FiniteFloat, Identifier, Integral, Label, Timestamp
 
 #: A record's `properties` may take this many bytes as JSON: enough for a product's attributes, too small
 #: for one user to fill a worker's memory.
 MAX_PROPERTIES_BYTES = 16_384
+#: GA4's own bound on the items of an event.
+MAX_ITEMS = 200
+_OF_ONE_ITEM = ("item_id", "item_name", "category", "brand", "price", "quantity")
+
+UnitPrice = Annotated[FiniteFloat, Field(ge=0, le=1e9)]
+Quantity = Annotated[int, Field(ge=1, le=1_000_000), Integral]
+
+
+class Item(BaseModel):
+    """One item of an event that carries several. Names one by `item_id` or by `item_name`."""
+
+    # What an item holds beyond these is of no use to features, and an event may carry 200: it is not kept.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    item_id: Identifier | None = None
+    item_name: Label | None = None
+    category: Label | None = Field(default=None, description="a path: a/b/c")
+    brand: Label | None = None
+    price: UnitPrice | None = Field(default=None, description="unit price")
+    quantity: Quantity | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.item_id is None and not self.item_name:
+            message = "an item needs item_id or item_name"
+            raise ValueError(message)
+        return self
 
 
 class ClickEvent(BaseModel):
     """One thing a user did in the shop.
 
     `event_id`, `user_id`, `event` and `ts` are required. An event id counts once, whatever is sent twice.
-    Lines of one order share `order_id`, and the order counts once. Unknown fields move to `properties`.
+    Lines of one order share `order_id`, and the order counts once. An event's item is named at the top level,
+    or several in `items`. `anonymous_id` says that this id and the user are one. Unknown fields move to
+    `properties`.
     """
 
     # Unknown fields are taken and moved, so nothing is left to forbid: by the JSON Schema they are welcome.
@@ -34,8 +63,12 @@ class ClickEvent(BaseModel):
     item_name: Label | None = None
     category: Label | None = Field(default=None, description="a path: a/b/c")
     brand: Label | None = None
-    price: Annotated[FiniteFloat, Field(ge=0, le=1e9)] | None = Field(default=None, description="unit price")
-    quantity: Annotated[int, Field(ge=1, le=1_000_000), Integral] | None = None
+    price: UnitPrice | None = Field(default=None, description="unit price")
+    quantity: Quantity | None = None
+    # The first error ends it: to list those of a megabyte of empty items would take seconds.
+    items: Annotated[tuple[Item, ...], FailFast()] = Field(
+        default=(), max_length=MAX_ITEMS, description="the event's items, where it has several"
+    )
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = Field(default=None, description="ISO 4217")
     order_id: Identifier | None = None
     query: Label | None = None
@@ -59,6 +92,14 @@ class ClickEvent(BaseModel):
         if isinstance(properties, dict):
             kept["properties"] = {**{name: data[name] for name in sorted(unknown)}, **properties}
         return kept
+
+    @model_validator(mode="after")
+    def _items_in_one_place(self) -> Self:
+        twice = [name for name in _OF_ONE_ITEM if self.items and getattr(self, name) is not None]
+        if twice:
+            message = f"an event with items names no {twice[0]} beside them"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _bounded_properties(self) -> Self:

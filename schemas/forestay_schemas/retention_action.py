@@ -16,12 +16,14 @@ class Contract(BaseModel):
 
 
 class Trigger(Contract):
-    """What made the user worth a score: the event, or the silence, at these source coordinates.
+    """What made the user worth a score: an event, a silence or a pattern, at these source coordinates.
 
-    A silence has no event; its coordinates are those of the record whose event time made it due.
+    A silence and a pattern have no event; their coordinates are those of the record whose event time made
+    them due. A pattern has the name of its trigger.
     """
 
     kind: TriggerKind
+    name: Label | None = None
     event_id: Identifier | None
     topic: str
     partition: int

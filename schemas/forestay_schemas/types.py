@@ -20,7 +20,7 @@ MAX_EPOCH_MILLISECONDS = 253_370_764_799_999
 
 
 class EventName(StrEnum):
-    """What a user did; the names of GA4's recommended e-commerce events plus a few of the shop floor."""
+    """What a user did: all of GA4's e-commerce events, plus a few of the shop floor."""
 
     PAGE_VIEW = "page_view"
     SEARCH = "search"
@@ -36,6 +36,12 @@ class EventName(StrEnum):
     SIGN_UP = "sign_up"
     REVIEW = "review"
     CONTACT_SUPPORT = "contact_support"
+    VIEW_CART = "view_cart"
+    SELECT_ITEM = "select_item"
+    VIEW_PROMOTION = "view_promotion"
+    SELECT_PROMOTION = "select_promotion"
+    ADD_SHIPPING_INFO = "add_shipping_info"
+    ADD_PAYMENT_INFO = "add_payment_info"
 
 
 class ActionKind(StrEnum):
@@ -62,6 +68,7 @@ class TriggerKind(StrEnum):
 
     EVENT = "event"
     SILENCE = "silence"
+    PATTERN = "pattern"
 
 
 def rfc3339(moment: datetime) -> str:
