@@ -4,10 +4,12 @@ Nested names are joined by two underscores: `FORESTAY_KAFKA__BOOTSTRAP_SERVERS`.
 `forestay.yaml` in the current folder, or the one `FORESTAY_CONFIG` names.
 """
 
+import difflib
 import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -28,10 +30,17 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from forestay import compiled
 from forestay.core.errors import ConfigurationError
 from forestay.core.event import EVENT_CODES
+from forestay.core.families.windows import WINDOWS, Window, nested
+from forestay.core.feature_set import FAMILY_NAMES, FeatureSet
+from forestay.core.feature_stream import FeatureStream
+from forestay.core.partition import Sources
+from forestay.core.patterns import PatternRules
 from forestay.core.rules import Rules
-from forestay.core.units import DAY, MINUTE
+from forestay.core.units import DAY, HOUR, MINUTE, SECOND
+from forestay.trigger_file import DEFAULT_TRIGGERS
 from forestay_schemas.types import EventName
 
 CONFIG_VARIABLE = "FORESTAY_CONFIG"
@@ -85,14 +94,25 @@ class TopicSettings(_Group):
     actions: str = "retention-actions"
     decisions: str = "retention-decisions"
     dead_letters: str = "clickstream-dlq"
+    features: str = "forestay-features"
+    identity: str = "forestay-identity"
     state: str = "forestay-user-state-changelog"
     partitions: int = Field(default=4, ge=1, le=10_000, description="of every topic, when declared")
+    partitioner: Literal["murmur2", "crc32"] = Field(
+        default="murmur2", description="how clickstream's producers choose a key's partition (librdkafka: crc32)"
+    )
     replication_factor: int = Field(default=1, ge=1, le=10)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Returns all topic names: sources first, then outputs, then state."""
-        return (self.clickstream, self.clock, self.actions, self.decisions, self.dead_letters, self.state)
+        sources = (self.clickstream, self.clock, self.identity)
+        return (*sources, self.actions, self.decisions, self.dead_letters, self.features, self.state)
+
+    @property
+    def sources(self) -> Sources:
+        """Returns the topics a partition reads."""
+        return Sources(self.clickstream, self.clock, self.identity)
 
 
 class TritonSettings(_Group):
@@ -118,34 +138,114 @@ class ClockSource(StrEnum):
 class EngineSettings(_Group):
     """When to score, and what a record may be."""
 
-    score_on: frozenset[EventName] = Field(default=frozenset(EventName), description="events that ask for a score")
+    score_on: frozenset[EventName] = Field(
+        default=frozenset(EventName), description="events that ask for a score; with none, nothing is ever scored"
+    )
     score_interval_minutes: float = Field(default=60, ge=0, description="least event time between two, a user")
     score_max_age_days: float = Field(default=7, ge=0, description="how old a score may stand in for the model")
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = Field(
         default=None, description="the shop's; events in another go to the dead letters"
     )
+    lateness_hours: float = Field(
+        default=72, gt=0, le=720, description="how far behind the newest event of its partition an event may come"
+    )
+    idle_days: float = Field(default=730, gt=180, le=36_500, description="a user silent for longer is forgotten")
+    live_users: int = Field(
+        default=10_000, ge=1, description="users of a partition held unpacked (10 kB each); fewer if it has many"
+    )
+    merge_identities: bool = Field(
+        default=True, description="an event with user_id and anonymous_id makes these one user (docs/identity.md)"
+    )
+    deduplicate: bool = Field(default=True, description="off only where producers send each event once")
     dead_letter_limit: float = Field(default=0.5, gt=0, le=1, description="share of failing records that stops it")
 
     @field_serializer("score_on")
     def _in_order(self, names: frozenset[EventName]) -> list[str]:
         return sorted(names)
 
-    def rules(self) -> Rules:
-        """Returns these settings in the core's units."""
+    def rules(self, features: "FeatureSettings", patterns: PatternRules) -> Rules:
+        """Returns these settings in the core's units, with the features and triggers of the shop."""
         return Rules(
             score_on=frozenset(EVENT_CODES[name] for name in self.score_on),
             score_interval=round(self.score_interval_minutes * MINUTE),
             score_max_age=round(self.score_max_age_days * DAY),
             currency=self.currency,
             dead_letter_limit=self.dead_letter_limit,
+            lateness=round(self.lateness_hours * HOUR),
+            idle=round(self.idle_days * DAY),
+            live_users=self.live_users,
+            deduplicate=self.deduplicate,
+            merge_identities=self.merge_identities,
+            features=features.feature_set(),
+            feature_stream=features.stream(),
+            patterns=patterns,
         )
+
+
+class WindowSettings(_Group):
+    """One window: its name in feature names, and its ring of buckets."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")]
+    bucket_seconds: int = Field(ge=1, le=31 * 86_400)
+    buckets: int = Field(ge=1, le=400)
+
+
+class FeatureSettings(_Group):
+    """Which features are kept, and which are written out as a stream of their own (docs/features.md)."""
+
+    families: tuple[str, ...] = Field(
+        default=FAMILY_NAMES, description="those a shop does not use may be switched off; the model needs all"
+    )
+    windows: tuple[WindowSettings, ...] = Field(
+        default=tuple(
+            WindowSettings(name=w.name, bucket_seconds=w.bucket // SECOND, buckets=w.buckets) for w in WINDOWS
+        ),
+        min_length=1,
+        max_length=16,
+        description="the model needs those of the default",
+    )
+    emit_on: frozenset[EventName] = Field(
+        default=frozenset(), description="events at which the user's features are written to the features topic"
+    )
+    emit: tuple[str, ...] = Field(default=(), description="the features written; none named: all")
+
+    @field_serializer("emit_on")
+    def _in_order(self, names: frozenset[EventName]) -> list[str]:
+        return sorted(names)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        strange = sorted(set(self.families) - set(FAMILY_NAMES))
+        if strange:
+            raise ValueError(f"families: {strange[0]} is none of {', '.join(FAMILY_NAMES)}")
+        names = [window.name for window in self.windows]
+        if len(set(names)) < len(names):
+            raise ValueError("two windows have the same name")
+        if not nested(self.feature_set().windows):
+            raise ValueError(
+                "windows stand from short to long: each must reach further back than the one before at any moment,"
+                " and its bucket_seconds be a multiple of the other's"
+            )
+        unknown = sorted(set(self.emit) - set(self.feature_set().names))
+        if unknown:
+            raise ValueError(f"emit: no feature {unknown[0]} is kept: see `forestay features --list`")
+        return self
+
+    def feature_set(self) -> FeatureSet:
+        """Returns the features kept."""
+        windows = tuple(Window(w.name, w.bucket_seconds * SECOND, w.buckets) for w in self.windows)
+        return FeatureSet(self.families, windows)
+
+    def stream(self) -> FeatureStream:
+        """Returns what is written out, and when."""
+        return FeatureStream(frozenset(EVENT_CODES[name] for name in self.emit_on), self.emit)
 
 
 class WorkerSettings(_Group):
     """How a worker runs."""
 
     commit_interval_seconds: float = Field(default=1.0, gt=0, le=60)
-    batch_records: int = Field(default=500, ge=1, le=10_000, description="most records of a partition at once")
+    batch_records: int = Field(default=2_000, ge=1, le=10_000, description="most records of a partition at once")
     barrier_deadline_seconds: float = Field(default=10, gt=0, le=300, description="for outputs to become durable")
     shutdown_deadline_seconds: float = Field(default=20, gt=0, le=600, description="from SIGTERM to the exit")
     clock: ClockSource = Field(
@@ -166,6 +266,60 @@ class WorkerSettings(_Group):
         return self
 
 
+class ValueFormat(StrEnum):
+    """What the values of the clickstream are written in."""
+
+    JSON = "json"
+    AVRO = "avro"
+    PROTOBUF = "protobuf"
+
+
+class FormatSettings(_Group):
+    """What values are written in; Avro and Protobuf have their schemas in a registry (docs/formats.md)."""
+
+    clickstream: ValueFormat = ValueFormat.JSON
+    registry_url: str | None = Field(default=None, description="http://host:port, with the path of its API if any")
+    registry_username: str | None = None
+    registry_password: SecretStr | None = None
+    registry_ca_file: Path | None = None
+    registry_timeout_seconds: float = Field(
+        default=10, gt=0, le=300, description="for a schema to be had; then the worker stops, and nothing is skipped"
+    )
+
+    @model_validator(mode="after")
+    def _registry_reachable(self) -> Self:
+        if self.clickstream is not ValueFormat.JSON and self.registry_url is None:
+            raise ValueError(f"{self.clickstream} values need registry_url")
+        if (self.registry_username is None) != (self.registry_password is None):
+            raise ValueError("registry_username and registry_password are set together")
+        if self.registry_url is None:
+            return self
+        url = urlsplit(self.registry_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError("registry_url must be http://host:port or https://host:port")
+        if "@" in url.netloc:
+            raise ValueError("registry_url is printed: put the password into registry_password")
+        if url.query or url.fragment:
+            raise ValueError("registry_url ends with its path: no ? and no #")
+        return self
+
+
+class AdapterSettings(_Group):
+    """How foreign events become click events (`forestay adapt --run`, docs/adapters.md)."""
+
+    topic: str | None = Field(default=None, description="the foreign events' topic")
+    profile: str | None = Field(default=None, description="a built-in mapping: `forestay adapt --profiles`")
+    mapping: Path | None = Field(default=None, description="a mapping file of your own, instead of a profile")
+    group_suffix: str = Field(default="-adapter", min_length=1, description="after kafka.group_id")
+    batch_records: int = Field(default=2_000, ge=1, le=10_000, description="most records mapped between two commits")
+
+    @model_validator(mode="after")
+    def _one_mapping(self) -> Self:
+        if self.profile is not None and self.mapping is not None:
+            raise ValueError("profile and mapping exclude each other")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything that can be set. `forestay config` prints what is in force."""
 
@@ -177,8 +331,21 @@ class Settings(BaseSettings):
     topics: TopicSettings = TopicSettings()
     triton: TritonSettings = TritonSettings()
     engine: EngineSettings = EngineSettings()
+    features: FeatureSettings = FeatureSettings()
     worker: WorkerSettings = WorkerSettings()
+    format: FormatSettings = FormatSettings()
+    adapter: AdapterSettings = AdapterSettings()
     catalogue: Path = Field(default=DEFAULT_CATALOGUE, description="YAML file with the offers")
+    triggers: Path = Field(default=DEFAULT_TRIGGERS, description="YAML file with the triggers (docs/triggers.md)")
+
+    @model_validator(mode="after")
+    def _scoring_has_its_features(self) -> Self:
+        if self.engine.score_on and not self.features.feature_set().complete:
+            raise ValueError(
+                "the model needs all feature families in the windows of the default: set engine.score_on to []"
+                " to keep features without scoring"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -208,6 +375,28 @@ def cannot_work(what: str, error: ValidationError) -> ConfigurationError:
     return ConfigurationError(f"{what} cannot work:\n" + "\n".join(lines))
 
 
+def _refuse_unknown_variables() -> None:
+    """Refuses what looks like a setting and is none: a worker must not start on a default instead of it."""
+    known = {CONFIG_VARIABLE, compiled.VARIABLE, *(f"FORESTAY_{name}".upper() for name in Settings.model_fields)}
+    for name in sorted(os.environ):
+        if name.startswith("FORESTAY_") and name.split("__")[0].upper() not in known:
+            near = difflib.get_close_matches(name.replace("_", ""), _variables(), n=1, cutoff=0.6)
+            hint = f": is {_variables()[near[0]]} meant?" if near else ": `forestay config` prints all settings"
+            raise ConfigurationError(f"the variable {name} is no setting{hint}")
+
+
+def _variables() -> dict[str, str]:
+    """Returns the variables of all settings by their names without underscores."""
+    names: list[str] = []
+    for name, field in Settings.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            names.extend(f"FORESTAY_{name}__{inner}".upper() for inner in group.model_fields)
+        else:
+            names.append(f"FORESTAY_{name}".upper())
+    return {name.replace("_", ""): name for name in names}
+
+
 def load_settings(**overrides: Any) -> Settings:
     """Returns the settings in force, `overrides` (from flags) first.
 
@@ -217,6 +406,7 @@ def load_settings(**overrides: Any) -> Settings:
     file = config_file()
     if file is not None and not file.is_file():
         raise ConfigurationError(f"{CONFIG_VARIABLE} names {file}, which is not a file")
+    _refuse_unknown_variables()
     try:
         return Settings(**overrides)
     except ValidationError as error:

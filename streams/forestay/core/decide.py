@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from forestay.core.catalogue import Catalogue
+from forestay.core.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.guardrails import in_holdout, screen
 from forestay.core.hashing import identifier
 from forestay.core.policy import cost, draw, weigh
 from forestay.core.reasons import why
 from forestay.core.situation import Situation
 from forestay.core.units import HOUR, to_datetime
-from forestay.core.user_state import MAX_CONTACTS, Contact, Score, UserState
+from forestay.core.user_state import UserState
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import Churn, PolicyStamp, RetentionAction
 from forestay_schemas.types import Rung

@@ -5,9 +5,12 @@ from typing import Final
 from pydantic import ValidationError
 
 from forestay.core.errors import DeadLetter
-from forestay.core.event import Event, from_contract
-from forestay.core.record import Headers, OutputRecord, SourceRecord
+from forestay.core.event import NEVER, Event, from_contract
+from forestay.core.fast_decode import fast_event
+from forestay.core.record import Headers, OutputRecord, Record
+from forestay.core.rules import Rules
 from forestay.core.units import MINUTE, to_milliseconds
+from forestay.core.values import ValueDecoder
 from forestay_schemas.click_event import ClickEvent
 from forestay_schemas.clock_record import ClockRecord
 from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
@@ -25,33 +28,52 @@ _CUT_KEY_BYTES: Final = 1_000
 _MAX_REASON: Final = 500
 
 
-def decode_click(record: SourceRecord, currency: str | None) -> Event:
+def decode_click(record: Record, rules: Rules, decoder: ValueDecoder | None = None, now: int = NEVER) -> Event:
     """Returns the event in `record`.
+
+    `now` is what the time is (milliseconds), `NEVER` where recorded time is all there is. `decoder` reads values that
+    are not JSON. The fast decoder answers for what it surely reads as the contract does; the contract itself judges
+    the rest.
 
     Raises:
         DeadLetter: the record breaks its contract, its key is not its user, it lies in the future, or it is
-            in another currency than `currency` (the shop's; None: amounts are summed as they come).
+            in another currency than the shop's.
     """
     value = record.value
     if value is None:
         raise DeadLetter("no_value", "the record has no value (a tombstone); erasure goes to privacy-requests")
     if len(value) > MAX_VALUE_BYTES:
         raise DeadLetter("too_large", f"the value has {len(value)} bytes, more than {MAX_VALUE_BYTES}")
-    try:
-        click = ClickEvent.model_validate_json(value)
-    except ValidationError as error:
-        raise DeadLetter(*describe(error)) from error
-    if record.key != click.user_id.encode():
+    event = event_of(value, decoder)
+    if record.key != event.user_id.encode():
         raise DeadLetter("wrong_key", "the record's key is not its user_id in UTF-8: key the topic by user")
-    event = from_contract(click)
-    _check_future(event.ts, record)
-    if currency is not None and click.currency is not None and click.currency != currency:
-        raise DeadLetter("other_currency", f"currency is {click.currency}, the shop's is {currency}")
+    _check_future(event.ts, record.timestamp, now)
+    if rules.currency is not None and event.currency is not None and event.currency != rules.currency:
+        raise DeadLetter("other_currency", f"currency is {event.currency}, the shop's is {rules.currency}")
     return event
 
 
-def decode_clock(record: SourceRecord) -> int:
-    """Returns the event time a clock record announces, in milliseconds.
+def event_of(value: bytes, decoder: ValueDecoder | None) -> Event:
+    """Returns the event in a value; without a decoder the value is JSON.
+
+    Raises:
+        DeadLetter: it breaks its contract.
+    """
+    if decoder is not None:
+        return from_contract(decoder.decode(value))
+    event = fast_event(value)
+    return from_contract(_contract(value)) if event is None else event
+
+
+def _contract(value: bytes) -> ClickEvent:
+    try:
+        return ClickEvent.model_validate_json(value)
+    except ValidationError as error:
+        raise DeadLetter(*describe(error)) from error
+
+
+def decode_clock(record: Record, now: int = NEVER) -> int:
+    """Returns the event time a clock record announces, in milliseconds; `now` as in `decode_click`.
 
     Raises:
         DeadLetter: the record breaks its contract, or lies in the future.
@@ -60,16 +82,24 @@ def decode_clock(record: SourceRecord) -> int:
         ts = to_milliseconds(ClockRecord.model_validate_json(record.value or b"").ts)
     except ValidationError as error:
         raise DeadLetter(*describe(error)) from error
-    _check_future(ts, record)
+    _check_future(ts, record.timestamp, now)
     return ts
 
 
-def _check_future(ts: int, record: SourceRecord) -> None:
-    """Checks a moment against its record's and the end of the calendar: timestamps of records can be wrong too."""
+def _check_future(ts: int, timestamp: int | None, now: int) -> None:
+    """Checks a moment against its record's, against now, and against the end of the calendar.
+
+    A record's own timestamp is its producer's: with a clock years ahead both would be wrong, and one event would make
+    all others too late and all users silent.
+    """
     if ts > MAX_EPOCH_MILLISECONDS:
         raise DeadLetter("in_the_future", "ts is later than the calendar can hold")
-    if ts > record.timestamp + MAX_FUTURE:
+    if timestamp is None:
+        raise DeadLetter("in_the_future", "the record has no timestamp to hold its ts against")
+    if ts > timestamp + MAX_FUTURE:
         raise DeadLetter("in_the_future", "ts is more than 15 minutes after the record's own timestamp")
+    if now != NEVER and ts > now + MAX_FUTURE:
+        raise DeadLetter("in_the_future", "ts is more than 15 minutes from now")
 
 
 def describe(error: ValidationError) -> tuple[str, str]:
@@ -83,7 +113,7 @@ def describe(error: ValidationError) -> tuple[str, str]:
     return code, reason[:_MAX_REASON]
 
 
-def dead_letter(record: SourceRecord, problem: DeadLetter) -> OutputRecord:
+def dead_letter(topic: str, partition: int, record: Record, problem: DeadLetter) -> OutputRecord:
     """Returns the record for the dead-letter topic: its bytes untouched, coordinates and reason as headers.
 
     Only a record too large for any topic but its own is cut, and says so in the header `forestay-cut`: the
@@ -97,14 +127,14 @@ def dead_letter(record: SourceRecord, problem: DeadLetter) -> OutputRecord:
             *headers,
             ("forestay-error", problem.code.encode()),
             ("forestay-reason", str(problem).encode()),
-            ("forestay-topic", record.topic.encode()),
-            ("forestay-partition", str(record.partition).encode()),
+            ("forestay-topic", topic.encode()),
+            ("forestay-partition", str(partition).encode()),
             ("forestay-offset", str(record.offset).encode()),
         ],
     )
 
 
-def _fitting(record: SourceRecord) -> tuple[bytes | None, bytes | None, Headers]:
+def _fitting(record: Record) -> tuple[bytes | None, bytes | None, Headers]:
     """Returns key, value and headers, cut to `MAX_DEAD_LETTER_BYTES` together if they are larger."""
     key, value = record.key, record.value
     headers_size = sum(len(name) + len(content or b"") for name, content in record.headers)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-import msgspec
+from mypy_extensions import mypyc_attr
 
 from forestay.core.hashing import hash64
 from forestay.core.units import to_milliseconds, to_minor_units
@@ -11,48 +11,139 @@ from forestay_schemas.types import EventName
 
 #: Event names by their code. The order is part of the state record and of the model's input: append only.
 EVENT_NAMES: Final[tuple[EventName, ...]] = tuple(EventName)
-EVENT_CODES: Final[dict[EventName, int]] = {name: code for code, name in enumerate(EVENT_NAMES)}
-PURCHASE: Final = EVENT_CODES[EventName.PURCHASE]
-REFUND: Final = EVENT_CODES[EventName.REFUND]
+EVENT_CODES: Final[dict[str, int]] = {str(name): code for code, name in enumerate(EVENT_NAMES)}
+ADD_TO_CART: Final[int] = EVENT_CODES["add_to_cart"]
+REMOVE_FROM_CART: Final[int] = EVENT_CODES["remove_from_cart"]
+PURCHASE: Final[int] = EVENT_CODES["purchase"]
+REFUND: Final[int] = EVENT_CODES["refund"]
+
+#: Stands for a moment that never was.
+NEVER: Final[int] = -1
+
+#: What an event at whose top level no item stands has in its fields.
+NO_ITEM: Final = (None, None, None, None, None)
 
 
-class Event(msgspec.Struct, frozen=True, gc=False):
+@mypyc_attr(acyclic=True)
+class LineItem:
+    """One item of an event: hashes of its id and category (0: none), unit price in hundredths, quantity."""
+
+    __slots__ = ("category", "item", "price", "quantity")
+
+    def __init__(self, item: int, category: int, price: int, quantity: int) -> None:
+        """Takes what `Event` describes."""
+        self.item = item
+        self.category = category
+        self.price = price
+        self.quantity = quantity
+
+
+@mypyc_attr(acyclic=True)
+class Event:
     """One valid click event.
 
-    `ts` is in milliseconds since the epoch, `value` is price times quantity in hundredths of the currency;
-    `id_hash`, `order`, `item` and `category` are 64-bit hashes, 0 where the event names none. Only purchases
-    and refunds have an `order`, and a refund's is never its purchase's, whatever id they share.
+    `ts` is in milliseconds since the epoch; `value` is price times quantity over the items, in hundredths of
+    the currency; `quantity` their sum, at least 1. `id_hash` and `order` are 62-bit hashes. Only purchases
+    and refunds have an `order`, and a refund's is never its purchase's, whatever id they share; else it is 0.
+
+    `counts` and `moved_from` are set when the event is applied: 1 for an event that counts and 0 for a further
+    line of an order; and the moment the order counted at until now, if this is an earlier line, else `NEVER`.
     """
 
-    event_id: str
-    user_id: str
-    kind: int
-    ts: int
-    id_hash: int
-    order: int
-    item: int
-    category: int
-    value: int
-    quantity: int
-    country: str | None
-    timezone: str | None
+    __slots__ = (
+        "anonymous_id",
+        "country",
+        "counts",
+        "currency",
+        "event_id",
+        "id_hash",
+        "items",
+        "kind",
+        "moved_from",
+        "order",
+        "quantity",
+        "timezone",
+        "ts",
+        "user_id",
+        "value",
+    )
+
+    def __init__(  # noqa: PLR0917 - made once an event: keywords would cost
+        self,
+        event_id: str,
+        user_id: str,
+        kind: int,
+        ts: int,
+        items: list[LineItem],
+        order_id: str | None = None,
+        anonymous_id: str | None = None,
+        country: str | None = None,
+        timezone: str | None = None,
+        currency: str | None = None,
+    ) -> None:
+        """`kind` is a code of `EVENT_CODES`; sums and hashes are made here."""
+        self.event_id = event_id
+        self.user_id = user_id
+        self.kind = kind
+        self.ts = ts
+        self.id_hash = hash64(event_id)
+        self.items = items
+        self.order = _order(kind, order_id) if order_id else 0
+        self.counts = 1
+        self.moved_from = NEVER
+        value = quantity = 0
+        for line in items:
+            value += line.price * line.quantity
+            quantity += line.quantity
+        self.value = value
+        self.quantity = quantity or 1
+        self.anonymous_id = anonymous_id
+        self.country = country
+        self.timezone = timezone
+        self.currency = currency
+
+
+def _order(kind: int, order_id: str) -> int:
+    """Returns the order's hash; an order bought and the same order given back are two."""
+    if kind == PURCHASE:
+        return hash64(order_id)
+    if kind == REFUND:
+        return hash64("refund\x1f" + order_id)
+    return 0
 
 
 def from_contract(click: ClickEvent) -> Event:
-    """Returns the core's view of a validated contract record."""
-    quantity = click.quantity or 1
-    ordered = click.order_id and click.event in (EventName.PURCHASE, EventName.REFUND)
+    """Returns the core's view of a validated contract record: the reference of the fast decoder."""
     return Event(
-        event_id=click.event_id,
-        user_id=click.user_id,
-        kind=EVENT_CODES[click.event],
-        ts=to_milliseconds(click.ts),
-        id_hash=hash64(click.event_id),
-        order=hash64(f"{click.event}\x1f{click.order_id}") if ordered else 0,
-        item=hash64(click.item_id) if click.item_id else 0,
-        category=hash64(click.category) if click.category else 0,
-        value=to_minor_units(click.price, quantity) if click.price is not None else 0,
-        quantity=quantity,
-        country=click.country,
-        timezone=click.timezone,
+        click.event_id,
+        click.user_id,
+        EVENT_CODES[click.event],
+        to_milliseconds(click.ts),
+        [line_item(*fields) for fields in _items(click)],
+        click.order_id,
+        click.anonymous_id,
+        click.country,
+        click.timezone,
+        click.currency,
     )
+
+
+def line_item(
+    item_id: str | None, item_name: str | None, category: str | None, price: float | None, quantity: int | None
+) -> LineItem:
+    """Returns an item as the core sees it; one without an id goes by its name, one without a quantity is one."""
+    count = quantity or 1
+    named = item_id or item_name
+    return LineItem(
+        hash64(named) if named else 0,
+        hash64(category) if category else 0,
+        to_minor_units(price) if price is not None else 0,
+        count,
+    )
+
+
+def _items(click: ClickEvent) -> list[tuple[str | None, str | None, str | None, float | None, int | None]]:
+    if click.items:
+        return [(item.item_id, item.item_name, item.category, item.price, item.quantity) for item in click.items]
+    alone = (click.item_id, click.item_name, click.category, click.price, click.quantity)
+    return [] if alone == NO_ITEM else [alone]

@@ -19,21 +19,25 @@ class FloodGuard:
         self._failed = 0
         self._seen = 0
 
-    def saw(self, *, failed: bool) -> None:
-        """Counts one record.
-
-        Raises:
-            FloodError: at least 100 of about the last 2,000 records failed, and more than the limit's share.
-        """
+    def passed(self) -> None:
+        """Counts a record that is well, or failed by no fault of its bytes."""
         self._seen += 1
-        self._failed += failed
-        if failed and self._failed >= _MIN_FAILED and self._failed > self._limit * self._seen:
-            message = (
-                f"{self._failed} of the last {self._seen} records fail their contract; stopped before more of them"
-                " reach the dead letters. Look at their reasons with `forestay tail dead-letters`, mend the"
-                " producer, or raise engine.dead_letter_limit"
-            )
-            raise FloodError(message)
         if self._seen >= _MEMORY:
             self._seen //= 2
             self._failed //= 2
+
+    def failed(self) -> FloodError | None:
+        """Counts a record that failed.
+
+        Returns the error that stops the line if at least 100 of about the last 2,000 records failed, and more
+        than the limit's share.
+        """
+        self._failed += 1
+        self.passed()
+        if self._failed < _MIN_FAILED or self._failed <= self._limit * self._seen:
+            return None
+        return FloodError(
+            f"{self._failed} of the last {self._seen} records fail their contract; stopped before more of them"
+            " reach the dead letters. Look at their reasons with `forestay tail dead-letters`, mend the"
+            " producer, or raise engine.dead_letter_limit"
+        )

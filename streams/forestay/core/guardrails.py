@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from forestay.core.catalogue import Catalogue, Offer
+from forestay.core.contact import MAX_CONTACTS, Contact
 from forestay.core.hashing import unit_interval
 from forestay.core.situation import Situation
 from forestay.core.units import DAY, HOUR
-from forestay.core.user_state import MAX_CONTACTS, Contact
 from forestay_schemas.decision import Suppressed
 
 

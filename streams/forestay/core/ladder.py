@@ -3,8 +3,8 @@
 from math import exp, log
 from typing import Final
 
+from forestay.core.contact import Score
 from forestay.core.situation import Situation
-from forestay.core.user_state import Score
 from forestay_schemas.retention_action import Churn
 from forestay_schemas.types import Rung
 
@@ -60,6 +60,6 @@ def rule_probability(situation: Situation) -> float:
     A logistic curve over log(silence / usual gap), with the usual gap taken as 30 days while it is unknown:
     0.5 when the silence is twice the usual gap. A rule of thumb, not fitted to any shop.
     """
-    gap = situation.feature("visit_gap_mean_hours") or 30 * 24.0
+    gap = situation.feature("session_gap_mean_hours") or 30 * 24.0
     silence = situation.feature("hours_since_last_event")
     return 1 / (1 + exp(-log((silence + 1) / (2 * gap + 1))))

@@ -6,21 +6,19 @@ Shapes for a batch of B users: `step_tokens` (B, 64, 4) int32, `step_numbers` (B
 
 from collections.abc import Sequence
 from math import cos, log1p, sin, tau
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forestay.core.features import FEATURE_DIGEST, feature_vector
+from forestay.core.families.sequence import CATEGORY_TOKENS, ITEM_TOKENS, MAX_STEPS, SLOT, SequencePart, Step
+from forestay.core.feature_set import FEATURE_DIGEST, FeatureSet
 from forestay.core.hashing import identifier
-from forestay.core.steps import MAX_STEPS, Step
 from forestay.core.units import DAY, HOUR
 from forestay.core.user_state import UserState
 
-#: Vocabulary sizes of the four token columns; 0 is padding or 'none'.
+#: Vocabulary sizes of the two other token columns; 0 is padding or 'none'.
 KIND_TOKENS: Final = 32
-ITEM_TOKENS: Final = 2_048
-CATEGORY_TOKENS: Final = 512
 HOUR_TOKENS: Final = 25
 TOKEN_COLUMNS: Final = ("kind", "item", "category", "hour")
 NUMBER_COLUMNS: Final = (
@@ -36,7 +34,7 @@ NUMBER_COLUMNS: Final = (
 )
 #: Names the whole input; the exported model carries it and the worker refuses a model with another.
 INPUT_DIGEST: Final = identifier(
-    "input-1", FEATURE_DIGEST, *TOKEN_COLUMNS, *NUMBER_COLUMNS, f"{MAX_STEPS},{ITEM_TOKENS},{CATEGORY_TOKENS}"
+    "input-2", FEATURE_DIGEST, *TOKEN_COLUMNS, *NUMBER_COLUMNS, f"{MAX_STEPS},{ITEM_TOKENS},{CATEGORY_TOKENS}"
 )
 _YEAR: Final = 365.25
 
@@ -49,15 +47,16 @@ class ModelInput(NamedTuple):
     features: NDArray[np.float32]
 
 
-def model_input(state: UserState, now: int) -> ModelInput:
+def model_input(state: UserState, features: FeatureSet, now: int) -> ModelInput:
     """Returns the user's input at moment `now` (milliseconds): the truth of serving and of training."""
+    steps = cast(SequencePart, state.parts[features.index("sequence")]).steps
     tokens = np.zeros((MAX_STEPS, len(TOKEN_COLUMNS)), dtype=np.int32)
     numbers = np.zeros((MAX_STEPS, len(NUMBER_COLUMNS)), dtype=np.float32)
-    if state.steps:
-        start = MAX_STEPS - len(state.steps)
-        tokens[start:] = [_tokens(step) for step in state.steps]
-        numbers[start:] = _numbers(state.steps, now)
-    return ModelInput(tokens, numbers, feature_vector(state, now))
+    if steps:
+        start = MAX_STEPS - len(steps)
+        tokens[start:] = [_tokens(step) for step in steps]
+        numbers[start:] = _numbers(steps, now)
+    return ModelInput(tokens, numbers, features.vector(state.parts, now, state.last_ts))
 
 
 def stack(inputs: Sequence[ModelInput]) -> ModelInput:
@@ -66,26 +65,22 @@ def stack(inputs: Sequence[ModelInput]) -> ModelInput:
 
 
 def _tokens(step: Step) -> tuple[int, int, int, int]:
-    return (
-        step.kind + 1,
-        1 + step.item % (ITEM_TOKENS - 1) if step.item else 0,
-        1 + step.category % (CATEGORY_TOKENS - 1) if step.category else 0,
-        1 + step.slot // HOUR % 24,
-    )
+    return step.kind + 1, step.item, step.category, 1 + step.slot * SLOT // HOUR % 24
 
 
 def _numbers(steps: list[Step], now: int) -> list[tuple[float, ...]]:
     rows: list[tuple[float, ...]] = []
-    previous = steps[0].slot
+    previous = steps[0].slot * SLOT
     for step in steps:
-        day = step.slot / DAY
+        start = step.slot * SLOT
+        day = start / DAY
         rows.append(
             (
                 log1p(step.value / 100),
                 log1p(step.quantity),
                 log1p(step.count),
-                log1p((step.slot - previous) / HOUR),
-                log1p(max(now - step.slot, 0) / HOUR),
+                log1p((start - previous) / HOUR),
+                log1p(max(now - start, 0) / HOUR),
                 # 1970-01-01 was a Thursday: day 4 of a week that begins on Sunday.
                 sin(tau * (day + 4) / 7),
                 cos(tau * (day + 4) / 7),
@@ -93,5 +88,5 @@ def _numbers(steps: list[Step], now: int) -> list[tuple[float, ...]]:
                 cos(tau * day / _YEAR),
             )
         )
-        previous = step.slot
+        previous = start
     return rows

@@ -1,4 +1,4 @@
-"""One partition's state machine: records in, situations and dead letters out. No I/O.
+"""One partition's state machine: records in, situations and outputs out. No I/O.
 
 The life of a batch is `apply` (decode, state, timers: yields the situations to be scored), then, with the
 model's answers, `settle` (guardrails, policy, memory of what was done), and now and then `checkpoint` (what
@@ -6,193 +6,291 @@ must become durable). Situations are snapshots taken at their own record, so how
 batches changes no decision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from forestay.core.catalogue import Catalogue
-from forestay.core.decide import action_of, decide, remember
+from forestay.core.deciding import Deciding, Settled
 from forestay.core.decode import dead_letter, decode_click, decode_clock
 from forestay.core.errors import DeadLetter, FloodError, StateError
-from forestay.core.event import Event
+from forestay.core.event import NEVER, Event
+from forestay.core.feature_stream import FeatureWriter
 from forestay.core.flood import FloodGuard
-from forestay.core.ladder import ModelIdentity, climb
-from forestay.core.model_input import model_input
-from forestay.core.record import OutputRecord, SourceRecord
+from forestay.core.identities import Identities
+from forestay.core.identity import is_leaving as leaves
+from forestay.core.identity_record import Ask, IdentityRecord, Move, decode_identity
+from forestay.core.ladder import ModelIdentity
+from forestay.core.mark import PartitionMark
+from forestay.core.record import OutputRecord, Record
 from forestay.core.rules import Rules
-from forestay.core.situation import Situation, decision_id
-from forestay.core.state_codec import MARK_KEY, PartitionMark, encode_mark, encode_user
-from forestay.core.timers import SilenceTimers, next_due
-from forestay.core.units import to_milliseconds
-from forestay.core.user_state import NEVER, UserState, apply_event
+from forestay.core.schedule import Schedule
+from forestay.core.situation import Situation
+from forestay.core.state_codec import MARK_KEY, encode_mark, is_asking, is_leaving
+from forestay.core.units import MINUTE
+from forestay.core.user_state import UserState, apply_event, count_event
+from forestay.core.users import Users
+from forestay.core.values import ValueDecoder
+from forestay.core.waking import Coordinates, Waking
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import RetentionAction, Trigger
 from forestay_schemas.types import TriggerKind
 
-_NO_TIME: Final = -1
+#: No bound on how many users one batch wakes.
+ALL: Final[int] = 2**60
+
+
+class _UnfinishedError(Exception):
+    """Control: more users are to be woken before this record than one batch may."""
+
+
+class Sources(NamedTuple):
+    """The names of the topics a partition reads."""
+
+    clickstream: str
+    clock: str
+    identity: str
 
 
 class Applied(NamedTuple):
-    """What one batch asks for: users to score, and records that failed.
+    """What one batch asks for: users to score, records that failed, features and identity records to write.
 
-    `flood` is set if so many failed that the line must stop once these are written; the rest is unread.
+    An identity record goes to the partition of its key. `late` of the dead letters came too late. `taken` is how many
+    records were applied; the rest is to be given again. `flood` is set if so many failed that the line must stop
+    once these are written.
     """
 
     situations: list[Situation]
     dead_letters: list[OutputRecord]
+    features: list[OutputRecord]
+    identity: list[OutputRecord]
+    late: int
+    taken: int
     flood: FloodError | None = None
 
 
-class Settled(NamedTuple):
-    """What one batch decided, in order."""
+class Restored(NamedTuple):
+    """What a restored partition writes before anything else: actions, and identity records."""
 
-    decisions: list[Decision]
     actions: list[RetentionAction]
+    identity: list[OutputRecord]
 
 
 class Partition:
-    """The state of one partition's users, its clock and its timers."""
+    """The state of one partition's users, its clock, its watermark and its timers."""
 
-    def __init__(self, number: int, clock_topic: str, rules: Rules, catalogue: Catalogue) -> None:
-        """Starts empty; `restore` brings back what was durable."""
+    def __init__(  # noqa: PLR0917 - what it is made of, in the order it is needed
+        self,
+        number: int,
+        sources: Sources,
+        rules: Rules,
+        catalogue: Catalogue,
+        decoder: ValueDecoder | None = None,
+        place: Callable[[bytes], int] | None = None,
+    ) -> None:
+        """Starts empty; `restore` brings back what was durable.
+
+        `decoder` reads values that are not JSON. `place` tells a key's partition, where ids are to be merged over
+        partitions.
+        """
+        self._place = place
+        self._decoder = decoder
         self.number = number
-        self.users: dict[str, UserState] = {}
-        self.clock = _NO_TIME
+        self.watermark = NEVER
         self.positions: dict[str, int] = {}
-        self._clock_topic = clock_topic
+        self._sources = sources
         self._rules = rules
-        self._catalogue = catalogue
-        self._digest = catalogue.digest()
-        self._timers = SilenceTimers()
-        self._dirty: set[str] = set()
+        schedule = Schedule(rules.features, rules.patterns, rules.idle)
+        self.users = Users(rules.features, schedule, rules.lateness, rules.live_users)
+        self._deciding = Deciding(self.users, rules, catalogue)
+        self._waking = Waking(number, self.users, schedule, rules, self._deciding)
         self._flood = FloodGuard(rules.dead_letter_limit)
+        self._identities = Identities(self.users, rules, schedule)
+        self._writer = FeatureWriter(rules.features, rules.feature_stream)
+        self._late = 0
+        self._features: list[OutputRecord] = []
+        self._identity: list[OutputRecord] = []
+        self._most_woken = ALL
+
+    @property
+    def clock(self) -> int:
+        """Returns the event time that has been told, in milliseconds; `NEVER` before the first event."""
+        return self._waking.clock
 
     def restore(
-        self, users: dict[str, UserState], mark: PartitionMark | None, made: Sequence[Decision] = ()
-    ) -> list[RetentionAction]:
+        self, users: dict[str, bytes], mark: PartitionMark | None, made: Sequence[Decision] = ()
+    ) -> "Restored":
         """Takes over durable state, and the decisions made after it, which are taken as made (design D3).
 
         They move their users' `scored_ts`, so the replay of what led to them does not make them again, in
-        whatever order the source topics are read. Returns their actions, which may not have become durable:
-        the caller writes them again, with the same ids and bytes, before anything else.
+        whatever order the source topics are read. Returns their actions, and asks and states on their way to
+        another partition, which may not have been written: the caller writes them again before anything else.
         """
-        self.users = users
+        pending = {name: record for name, record in users.items() if is_leaving(record) or is_asking(record)}
+        self.users.restore(users)
         if mark is not None:
-            self.clock = mark.clock
+            self._waking.clock = mark.clock
+            # The time may have been told and not everyone woken.
+            self._waking.finished = False
+            self.watermark = mark.watermark
             self.positions = dict(mark.positions)
-        actions = [action for decision in made if (action := self._take_as_made(decision)) is not None]
-        for user_id, state in users.items():
-            self._timers.arm(user_id, state.silence_due)
-        return actions
-
-    def _take_as_made(self, decision: Decision) -> RetentionAction | None:
-        state = self.users.get(decision.user_id)
-        if state is None:
-            state = self.users[decision.user_id] = UserState(partition=self.number)
-        decided_at = to_milliseconds(decision.decided_at)
-        if decided_at <= state.scored_ts:
-            # This state is from after the decision: a commit was under way, and its actions were durable.
-            return None
-        remember(state, decision, decided_at)
-        if NEVER != state.silence_due <= decided_at:
-            state.silence_due = next_due(state, after=decided_at)
-        self._dirty.add(decision.user_id)
-        return action_of(decision, self._catalogue)
+        actions = [action for decision in made if (action := self._deciding.take_as_made(decision)) is not None]
+        return Restored(actions, self._identities.restore(pending, self.clock))
 
     # -- apply ---------------------------------------------------------------------------------------
 
-    def apply(self, records: Sequence[SourceRecord]) -> Applied:
+    def apply(self, topic: str, records: Sequence[Record], now: int = NEVER, most_woken: int = ALL) -> Applied:
         """Applies records of one source topic in offset order.
+
+        A time told may wake very many users: after about `most_woken` of them the batch ends before the record that
+        tells it (`Applied.taken`), and goes on when the rest is given again.
+
+        `now` is what the time is (milliseconds), `NEVER` where recorded time is all there is: no event may lie far
+        ahead of it.
 
         Raises:
             StateError: offsets that do not increase.
         """
-        applied = Applied([], [])
+        dead_letters: list[OutputRecord] = []
+        features: list[OutputRecord] = []
+        identity: list[OutputRecord] = []
+        self._features, self._identity = features, identity
+        self._deciding.begin()
+        self._most_woken = most_woken
+        late, taken = self._late, 0
+        flood: FloodError | None = None
+        expected = self.positions.get(topic, 0)
+        is_click = topic == self._sources.clickstream
         for record in records:
-            position = self.positions.get(record.topic, 0)
-            if record.offset < position:
-                message = f"{record.topic}-{record.partition}: offset {record.offset} came after {position - 1}"
+            offset = record.offset
+            if offset < expected:
+                message = f"{topic}-{self.number}: offset {offset} came after {expected - 1}"
                 raise StateError(message)
             try:
-                self._apply_one(record, applied.situations)
-                failed = False
+                if is_click:
+                    self._apply_event(decode_click(record, self._rules, self._decoder, now), record, topic)
+                elif topic == self._sources.clock:
+                    self._advance(decode_clock(record, now), topic, offset)
+                else:
+                    self._apply_identity(decode_identity(record.key, record.value), topic, offset)
+                self._flood.passed()
+            except _UnfinishedError:
+                break
             except DeadLetter as problem:
-                applied.dead_letters.append(dead_letter(record, problem))
-                failed = True
-            self.positions[record.topic] = record.offset + 1
-            try:
-                self._flood.saw(failed=failed)
-            except FloodError as flood:
-                return applied._replace(flood=flood)
-        return applied
+                dead_letters.append(dead_letter(topic, self.number, record, problem))
+                if problem.code == "too_late":
+                    self._late += 1
+                    self._flood.passed()
+                else:
+                    flood = self._flood.failed()
+            expected = offset + 1
+            taken += 1
+            if flood is not None:
+                break
+        self.positions[topic] = expected
+        situations = self._deciding.situations
+        return Applied(situations, dead_letters, features, identity, self._late - late, taken, flood)
 
-    def _apply_one(self, record: SourceRecord, situations: list[Situation]) -> None:
-        if record.topic == self._clock_topic:
-            self._advance(decode_clock(record), record, situations)
+    def _apply_event(self, event: Event, record: Record, topic: str) -> None:
+        ts, offset = event.ts, record.offset
+        if event.anonymous_id is not None:
+            self._check_place(event.user_id)
+        if ts > self._waking.clock or not self._waking.finished:
+            self._advance(ts, topic, offset)
+        oldest = self.watermark - self._rules.lateness
+        self.watermark = max(self.watermark, ts)
+        user_id = event.user_id
+        state = self.users.get(user_id)
+        if state is not None:
+            if offset <= state.offset:
+                return
+            state = self._still_known(user_id, state, ts, oldest)
+        if ts < oldest:
+            self._too_late(state, event, offset, oldest)
             return
-        event = decode_click(record, self._rules.currency)
-        if event.ts > self.clock:
-            self._advance(event.ts, record, situations)
-        self._apply_event(event, record, situations)
-
-    def _apply_event(self, event: Event, record: SourceRecord, situations: list[Situation]) -> None:
-        state = self.users.get(event.user_id)
         if state is None:
-            state = self.users[event.user_id] = UserState(partition=record.partition)
-        elif record.offset <= state.offset and record.partition == state.partition:
+            state = self.users.new(user_id)
+        state.offset = offset
+        self.users.touch(user_id)
+        if self._rules.deduplicate and state.event_ids.seen(event.id_hash):
+            state.duplicates += 1
             return
-        state.partition, state.offset = record.partition, record.offset
-        self._dirty.add(event.user_id)
-        if not apply_event(state, event):
+        if state.identity is not None and state.identity.moved:
+            forward = self._identities.forward(state, event, offset)
+            if forward is not None:
+                self._identity.append(forward)
             return
-        # Silences that would have been due before this event came are passed over: nobody could act on them.
-        self._arm(event.user_id, state, after=max(state.scored_ts, self.clock))
-        if self._worth_scoring(event, state):
-            state.scored_ts = event.ts
+        apply_event(state, event, self._rules.lateness)
+        self._take_in(state, event, topic, offset)
+
+    def _still_known(self, user_id: str, state: UserState, ts: int, oldest: int) -> UserState | None:
+        """Returns the state as it is at `ts`, None if the user is forgotten by then."""
+        if state.last_ts != NEVER and ts - state.last_ts > self._rules.idle and not leaves(state.identity):
+            # Too long ago: the user comes back as a new one, whether or not the timer has come by.
+            self._waking.evict(user_id, state)
+            return None
+        state.event_ids.forget(oldest)
+        return state
+
+    def _take_in(self, state: UserState, event: Event, topic: str, offset: int) -> None:
+        """Asks for what follows from an event that was counted for the user."""
+        user_id, ts = event.user_id, event.ts
+        self._waking.look_after(state, event)
+        other = event.anonymous_id
+        if other is not None:
+            self._identities.link(user_id, state, other, self._identity)
+        if event.kind in self._rules.feature_stream.kinds:
+            self._features.append(self._writer.record(user_id, state, ts))
+        if self._deciding.worth_scoring(event.kind, ts, state):
             trigger = Trigger(
                 kind=TriggerKind.EVENT,
+                name=None,
                 event_id=event.event_id,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
+                topic=topic,
+                partition=self.number,
+                offset=offset,
             )
-            situations.append(self._situation(event.user_id, state, event.ts, trigger))
+            self._deciding.ask(user_id, state, ts, self.clock, trigger)
 
-    def _worth_scoring(self, event: Event, state: UserState) -> bool:
-        """Says whether the event asks for a score: its kind does, it is the newest, and the last is old enough."""
-        if event.kind not in self._rules.score_on or event.ts < state.last_ts:
-            return False
-        # At least a millisecond: a user's decisions have increasing moments.
-        return state.scored_ts == NEVER or event.ts - state.scored_ts >= max(self._rules.score_interval, 1)
-
-    def _advance(self, clock: int, record: SourceRecord, situations: list[Situation]) -> None:
-        """Moves event time forward, and lets every silence due by then speak."""
-        if clock <= self.clock:
+    def _check_place(self, user_id: str) -> None:
+        """Makes sure that another partition would find this user here: the answer to an ask goes there."""
+        if self._place is None or not self._rules.merge_identities:
             return
-        self.clock = clock
-        for due, user_id in self._timers.due(clock, self._due):
-            state = self.users[user_id]
-            trigger = Trigger(
-                kind=TriggerKind.SILENCE,
-                event_id=None,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
+        place = self._place(user_id.encode())
+        if place != self.number:
+            raise DeadLetter(
+                "wrong_partition",
+                f"the user names another id and is in partition {self.number}, not in {place}: topics.partitioner"
+                " must be what the producers of the clickstream use, or engine.merge_identities be false",
             )
-            state.scored_ts = due
-            self._arm(user_id, state, after=due)
-            self._dirty.add(user_id)
-            situations.append(self._situation(user_id, state, due, trigger))
 
-    def _due(self, user_id: str) -> int:
-        return self.users[user_id].silence_due
+    def _advance(self, clock: int, topic: str, offset: int) -> None:
+        oldest = self.watermark - self._rules.lateness
+        if not self._waking.advance(clock, oldest, self._most_woken, Coordinates(topic, offset)):
+            raise _UnfinishedError
 
-    def _arm(self, user_id: str, state: UserState, after: int) -> None:
-        state.silence_due = next_due(state, after)
-        self._timers.arm(user_id, state.silence_due)
+    def _too_late(self, state: UserState | None, event: Event, offset: int, oldest: int) -> None:
+        if state is not None and self._rules.deduplicate and state.event_ids.seen(event.id_hash):
+            state.offset = offset
+            state.duplicates += 1
+            self.users.touch(event.user_id)
+            return
+        behind = (oldest - event.ts) // MINUTE
+        raise DeadLetter("too_late", f"the event came {behind} minutes after the allowed lateness had passed")
 
-    def _situation(self, user_id: str, state: UserState, now: int, trigger: Trigger) -> Situation:
-        name = decision_id(user_id, now)
-        return Situation(name, user_id, now, self.clock, trigger, state.country, model_input(state, now))
+    def _apply_identity(self, record: IdentityRecord, topic: str, offset: int) -> None:
+        if isinstance(record, Ask):
+            self._identities.leave(record)
+        elif isinstance(record, Move):
+            self._identities.take(record, offset)
+        else:
+            event = record.event.event(record.user)
+            if event.ts > self.clock or not self._waking.finished:
+                self._advance(event.ts, topic, offset)
+            if self._identities.is_new(record, offset):
+                state = self.users.get(record.user)
+                assert state is not None  # noqa: S101 - it has just taken the record in
+                count_event(state, event)
+                self._take_in(state, event, topic, offset)
 
     # -- settle --------------------------------------------------------------------------------------
 
@@ -200,18 +298,7 @@ class Partition:
         self, situations: Sequence[Situation], probabilities: dict[str, float], model: ModelIdentity
     ) -> Settled:
         """Decides on every situation in order; `probabilities` holds the model's answers by decision id."""
-        settled = Settled([], [])
-        for situation in situations:
-            state = self.users[situation.user_id]
-            probability = probabilities.get(situation.decision_id)
-            churn = climb(situation, state.score, probability, model, self._rules.score_max_age)
-            decision = decide(situation, state.contacts, churn, self._catalogue, self._digest)
-            remember(state, decision, situation.now)
-            settled.decisions.append(decision)
-            action = action_of(decision, self._catalogue)
-            if action is not None:
-                settled.actions.append(action)
-        return settled
+        return self._deciding.settle(situations, probabilities, model)
 
     # -- checkpoint ----------------------------------------------------------------------------------
 
@@ -221,10 +308,15 @@ class Partition:
         `decisions` is the end of the decision topic in this partition, `generation` the group's. The caller
         writes the records in this order; the mark says that all before it are there.
         """
-        records = [
-            OutputRecord(user_id.encode(), encode_user(self.users[user_id])) for user_id in sorted(self._dirty)
-        ]
-        self._dirty.clear()
-        mark = PartitionMark(dict(self.positions), self.clock, decisions, generation)
+        self.users.watermark = self.watermark
+        changes = self.users.changes()
+        self._identities.checkpoint(changes, self.clock)
+        records = [OutputRecord(user_id.encode(), record) for user_id, record in changes]
+        self.users.cool()
+        mark = PartitionMark(dict(self.positions), self.clock, decisions, generation, self.watermark)
         records.append(OutputRecord(MARK_KEY, encode_mark(mark)))
         return records
+
+    def durable(self) -> list[OutputRecord]:
+        """Returns identity records that may be written now that the last checkpoint is durable."""
+        return self._identities.durable()

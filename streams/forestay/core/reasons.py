@@ -26,8 +26,10 @@ def _risk(churn: Churn) -> Reason:
 def _trigger(situation: Situation) -> Reason:
     if situation.trigger.kind is TriggerKind.EVENT:
         return Reason(code="event", text="the user has just been active")
+    if situation.trigger.kind is TriggerKind.PATTERN:
+        return Reason(code="pattern", text=f"the trigger {situation.trigger.name} came due")
     silence = situation.feature("hours_since_last_event") / _DAY_HOURS
-    usual = situation.feature("visit_gap_mean_hours") / _DAY_HOURS
+    usual = situation.feature("session_gap_mean_hours") / _DAY_HOURS
     rhythm = f"usually back after {_days(usual)}" if usual else "no rhythm known yet"
     return Reason(code="silence", text=f"silent for {_days(silence)}, {rhythm}")
 

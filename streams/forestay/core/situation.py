@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from forestay.core.features import FEATURE_NAMES
+from forestay.core.feature_set import FEATURE_NAMES
 from forestay.core.hashing import bytes_identifier, identifier
 from forestay.core.model_input import ModelInput
 from forestay_schemas.retention_action import Trigger
@@ -16,8 +16,8 @@ POLICY_FEATURES = (
     "spend_180d",
     "tenure_hours",
     "hours_since_last_event",
-    "visit_gap_mean_hours",
-    "visits_total",
+    "session_gap_mean_hours",
+    "sessions_total",
 )
 
 

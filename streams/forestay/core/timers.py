@@ -1,38 +1,41 @@
-"""Silence as an event: one timer a user, in event time (design D6).
+"""Timers in event time: one a user, for silence, patterns and eviction (design D6).
 
-A user's timer is due when their silence has lasted longer than their own rhythm explains. The heap holds
-at most a few entries a user and is touched only when a timer is armed earlier or comes due: moving a due
-time later, which every event does, costs nothing until the old entry surfaces. An idle user costs nothing.
+A user's silence is due when it has lasted longer than their own rhythm explains. Timers stand in minutes:
+each minute that has any holds the users to look at then. A user is looked at no later than due; moving a due
+time later, which every event does, costs nothing until the old minute comes. An idle user costs a reference.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
 from typing import Final
 
-from forestay.core.units import DAY
-from forestay.core.user_state import NEVER, UserState
+from forestay.core.event import NEVER
+from forestay.core.families.sessions import SessionsPart
+from forestay.core.units import DAY, MINUTE, SECOND
+from forestay.core.user_state import UserState
 
 #: Bounds of the first silence (milliseconds), and what stands for an unknown rhythm.
-SHORTEST: Final = 1 * DAY
-LONGEST: Final = 60 * DAY
-UNKNOWN: Final = 14 * DAY
-#: Visits needed before a rhythm is believed.
-_MIN_VISITS: Final = 4
+SHORTEST: Final[int] = 1 * DAY
+LONGEST: Final[int] = 60 * DAY
+UNKNOWN: Final[int] = 14 * DAY
+#: Sessions needed before a rhythm is believed.
+_MIN_SESSIONS: Final[int] = 4
 #: After the first, each further silence is twice as long; none is looked at beyond this.
-_LAST: Final = 180 * DAY
+_LAST: Final[int] = 180 * DAY
+#: In minutes.
+_HOUR: Final[int] = 60
 
 
-def first_silence(state: UserState) -> int:
+def first_silence(sessions: SessionsPart | None) -> int:
     """Returns how long a silence is remarkable for this user, in milliseconds: mean gap plus two deviations."""
-    rhythm = state.rhythm
-    if rhythm.visits < _MIN_VISITS:
+    if sessions is None or len(sessions.starts) < _MIN_SESSIONS:
         return UNKNOWN
-    return round(min(max(rhythm.mean_gap() + 2 * rhythm.gap_deviation(), SHORTEST), LONGEST))
+    # Whole seconds: the last digits of a float must not move a timer.
+    return min(max(round(sessions.mean_gap() + 2 * sessions.gap_deviation()) * SECOND, SHORTEST), LONGEST)
 
 
-def next_due(state: UserState, after: int) -> int:
+def next_silence(state: UserState, sessions: SessionsPart | None, after: int) -> int:
     """Returns when the user's first silence later than `after` is due, `NEVER` when there is none."""
-    silence = first_silence(state)
+    silence = first_silence(sessions)
     while silence <= _LAST:
         if state.last_ts + silence > after:
             return state.last_ts + silence
@@ -40,40 +43,83 @@ def next_due(state: UserState, after: int) -> int:
     return NEVER
 
 
-class SilenceTimers:
-    """The timers of one partition, ordered by due time and then by user."""
+class Timers:
+    """Which users to look at in which minute.
+
+    Far minutes are kept by the hour: a user then costs 15 bytes, where a list a minute would take 60. The users of
+    the minute that is open stand in `soon` by their due time, so that the clock's way through it is gone once.
+    """
+
+    __slots__ = ("_hours", "_minutes", "_opened", "_users", "_waiting", "minute", "soon")
 
     def __init__(self) -> None:
         """Starts without timers."""
-        self._heap: list[tuple[int, str]] = []
-        self._earliest: dict[str, int] = {}
+        #: The last minute opened, and (due, user) of those due in it or before.
+        self.minute = NEVER
+        self.soon: list[tuple[int, str]] = []
+        #: Minutes of hours up to the last one opened, and their users.
+        self._minutes: list[int] = []
+        self._users: dict[int, list[str]] = {}
+        #: Later hours: users, and beside each the minute within the hour.
+        self._hours: list[int] = []
+        self._waiting: dict[int, tuple[list[str], bytearray]] = {}
+        self._opened = NEVER
 
-    def arm(self, user_id: str, due: int) -> None:
-        """Makes sure the user's timer is looked at no later than `due`."""
+    def arm(self, user_id: str, state: UserState, due: int) -> None:
+        """Makes sure the user is looked at no later than `due` (milliseconds, or `NEVER`)."""
         if due == NEVER:
             return
-        earliest = self._earliest.get(user_id)
-        if earliest is None or due < earliest:
-            self._earliest[user_id] = due
-            heapq.heappush(self._heap, (due, user_id))
+        minute = due // MINUTE
+        if minute <= self.minute:
+            state.armed = minute
+            heapq.heappush(self.soon, (due, user_id))
+        elif state.armed == NEVER or minute < state.armed:
+            state.armed = minute
+            self.put(user_id, minute)
 
-    def due(self, clock: int, current_due: Callable[[str], int]) -> Iterator[tuple[int, str]]:
-        """Yields (due, user) of the timers due at `clock`, in order.
+    def put(self, user_id: str, minute: int) -> None:
+        """Puts the user into a minute."""
+        hour = minute // _HOUR
+        if hour <= self._opened:
+            self._put_near(user_id, minute)
+            return
+        waiting = self._waiting.get(hour)
+        if waiting is None:
+            waiting = self._waiting[hour] = ([], bytearray())
+            heapq.heappush(self._hours, hour)
+        waiting[0].append(user_id)
+        waiting[1].append(minute % _HOUR)
 
-        `current_due` tells a user's true due time: an entry that surfaces early goes back to its place.
-        """
-        heap = self._heap
-        while heap and heap[0][0] <= clock:
-            at, user_id = heapq.heappop(heap)
-            if self._earliest.get(user_id) != at:
-                continue
-            del self._earliest[user_id]
-            due = current_due(user_id)
-            if due == at:
-                yield due, user_id
-            else:
-                self.arm(user_id, due)
+    def _put_near(self, user_id: str, minute: int) -> None:
+        users = self._users.get(minute)
+        if users is None:
+            self._users[minute] = [user_id]
+            heapq.heappush(self._minutes, minute)
+        else:
+            users.append(user_id)
+
+    def first(self) -> int:
+        """Returns the first minute that has timers, `NEVER` if none has."""
+        if not self._minutes and self._hours:
+            hour = heapq.heappop(self._hours)
+            self._opened = hour
+            users, minutes = self._waiting.pop(hour)
+            for index in range(len(users)):
+                self._put_near(users[index], hour * _HOUR + minutes[index])
+        return self._minutes[0] if self._minutes else NEVER
+
+    def take(self, most: int) -> list[str]:
+        """Opens the first minute, as `first` has just told it; returns and forgets at most so many of its users."""
+        minute = self._minutes[0]
+        self.minute = max(self.minute, minute)
+        users = self._users[minute]
+        if len(users) > most:
+            self._users[minute] = users[most:]
+            return users[:most]
+        heapq.heappop(self._minutes)
+        return self._users.pop(minute)
 
     def __len__(self) -> int:
-        """Returns how many users have a timer."""
-        return len(self._earliest)
+        """Returns how many timers stand; some may be of users who have moved on."""
+        near = sum([len(users) for users in self._users.values()])
+        return near + len(self.soon) + sum([len(users) for users, _ in self._waiting.values()])

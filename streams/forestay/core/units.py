@@ -1,15 +1,19 @@
 """Units of time and money: integer milliseconds since the epoch, integer hundredths of the currency."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from forestay_schemas.types import EPOCH
 
-SECOND = 1_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
+SECOND: Final[int] = 1_000
+MINUTE: Final[int] = 60 * SECOND
+HOUR: Final[int] = 60 * MINUTE
+DAY: Final[int] = 24 * HOUR
 
-_MILLISECOND = timedelta(milliseconds=1)
+#: Sums saturate here, so that no stream of absurd prices can make a record that 64 bits cannot hold.
+MAX_AMOUNT: Final[int] = 2**62
+
+_MILLISECOND: Final[timedelta] = timedelta(milliseconds=1)
 
 
 def to_milliseconds(moment: datetime) -> int:
@@ -22,6 +26,6 @@ def to_datetime(milliseconds: int) -> datetime:
     return EPOCH.astimezone(UTC) + timedelta(milliseconds=milliseconds)
 
 
-def to_minor_units(price: float, quantity: int) -> int:
-    """Returns `price * quantity` in hundredths of the currency, the unit price rounded first."""
-    return round(price * 100) * quantity
+def to_minor_units(price: float) -> int:
+    """Returns `price` in hundredths of the currency."""
+    return round(price * 100)
