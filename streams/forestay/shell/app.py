@@ -14,11 +14,14 @@ from mode import CrashingSupervisor
 
 from forestay.core.catalogue import Catalogue
 from forestay.core.errors import ForestayError
-from forestay.settings import ClockSource, Settings
+from forestay.core.rules import Rules
+from forestay.settings import ClockSource, Settings, ValueFormat
 from forestay.shell.clock import ClockTeller
 from forestay.shell.engine import Engine, HandoverError
 from forestay.shell.pipeline import Outside
+from forestay.shell.placement import Placement
 from forestay.shell.publisher import KafkaPublisher, PublishError
+from forestay.shell.schemas import Schemas
 from forestay.shell.scorer import TritonScorer
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk, ChunkConsumer, ChunkTransport
@@ -41,8 +44,8 @@ class RetentionApp(faust.App):
 
     BootStrategy = _Boot
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
-        """Composes the worker; nothing connects before it starts."""
+    def __init__(self, settings: Settings, rules: Rules, catalogue: Catalogue, partitions: int) -> None:
+        """Composes the worker; nothing connects before it starts. `partitions` is how many each topic has."""
         kafka = settings.kafka
         super().__init__(
             kafka.group_id,
@@ -63,11 +66,23 @@ class RetentionApp(faust.App):
         self.failure: BaseException | None = None
         self._scorer = TritonScorer(settings.triton)
         self._publisher = KafkaPublisher(kafka, settings.worker.barrier_deadline_seconds)
-        outside = Outside(self._scorer, self._publisher, self, settings.topics, settings.worker, self.timings)
-        self.engine = Engine(settings, catalogue, outside, self._fail)
+        json = settings.format.clickstream is ValueFormat.JSON
+        self._schemas = None if json else Schemas(settings.format, settings.topics)
+        placement = Placement(settings.topics.partitioner, partitions)
+        outside = Outside(
+            self._scorer,
+            self._publisher,
+            self,
+            settings.topics,
+            settings.worker,
+            self.timings,
+            placement,
+            self._schemas,
+        )
+        self.engine = Engine(settings, rules, catalogue, outside, self._fail)
         self._chunks = self.channel(maxsize=_CHUNKS)
         self.agent(self._chunks, name="retention", supervisor_strategy=CrashingSupervisor)(self._retention)
-        for name in (settings.topics.clickstream, settings.topics.clock):
+        for name in settings.topics.sources:
             self.topics.add(self.topic(name, acks=False))
         self.on_rebalance_complete.connect(self._take_over)
         self.on_partitions_revoked.connect(self._hand_over)
@@ -77,8 +92,11 @@ class RetentionApp(faust.App):
     async def on_start(self) -> None:
         """Connects to Triton and opens the producer."""
         await super().on_start()
-        await self.add_async_context(self._scorer)
+        if self.settings.engine.score_on:
+            await self.add_async_context(self._scorer)
         await self.add_async_context(self._publisher)
+        if self._schemas is not None:
+            await self.add_async_context(self._schemas)
 
     async def on_started(self) -> None:
         """Begins to tell quiet partitions the time."""

@@ -9,6 +9,7 @@ from faust.types import TP
 from forestay.core.catalogue import Catalogue
 from forestay.core.errors import ForestayError
 from forestay.core.partition import Partition
+from forestay.core.rules import Rules
 from forestay.settings import Settings
 from forestay.shell.pipeline import Outside, Pipeline
 from forestay.shell.recovery import Recovered, recover
@@ -25,10 +26,16 @@ class Engine:
     """Runs a pipeline for each partition this worker owns."""
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, outside: Outside, on_failure: Callable[[BaseException], None]
+        self,
+        settings: Settings,
+        rules: Rules,
+        catalogue: Catalogue,
+        outside: Outside,
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         """`on_failure` is called once with what stopped a pipeline; the worker must then stop."""
         self._settings = settings
+        self._rules = rules
         self._catalogue = catalogue
         self._outside = outside
         self._on_failure = on_failure
@@ -58,9 +65,16 @@ class Engine:
         logger.info("worker ready: partitions %s", sorted(self._pipelines))
 
     def _start(self, number: int, recovered: Recovered, generation: int) -> None:
-        core = Partition(number, self._settings.topics.clock, self._settings.engine.rules(), self._catalogue)
-        repeated = core.restore(recovered.users, recovered.mark, recovered.made)
-        pipeline = Pipeline(core, repeated, recovered.decisions_end, generation, self._outside)
+        core = Partition(
+            number,
+            self._settings.topics.sources,
+            self._rules,
+            self._catalogue,
+            self._outside.decoder,
+            self._outside.placement.partition,
+        )
+        restored = core.restore(recovered.users, recovered.mark, recovered.made)
+        pipeline = Pipeline(core, restored, recovered.decisions_end, generation, self._outside)
         self._pipelines[number] = pipeline
         task = asyncio.create_task(pipeline.run(), name=f"partition-{number}")
         task.add_done_callback(self._ended)

@@ -12,16 +12,23 @@ from typing import Any, NamedTuple, Protocol
 
 from faust.types import TP
 
-from forestay.core.partition import Partition
-from forestay.core.record import OutputRecord, SourceRecord
+from forestay.core.event import NEVER
+from forestay.core.partition import Applied, Partition, Restored
+from forestay.core.record import OutputRecord, Record
 from forestay.core.situation import Situation
-from forestay.settings import TopicSettings, WorkerSettings
+from forestay.core.values import ValueDecoder
+from forestay.settings import ClockSource, TopicSettings, WorkerSettings
+from forestay.shell.placement import Placement
 from forestay.shell.publisher import Publisher
+from forestay.shell.schemas import Schemas
 from forestay.shell.scorer import Scorer
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk
 from forestay_schemas import Decision, RetentionAction
 
+#: Users woken in one batch by the time a record tells: after an outage thousands are silent at once, and what they
+#: ask for is decided and made durable in portions.
+_MOST_WOKEN = 2_000
 #: Chunks waiting in front of one partition; with the one in work they bound its memory.
 _WAITING = 2
 
@@ -45,6 +52,13 @@ class Outside(NamedTuple):
     topics: TopicSettings
     settings: WorkerSettings
     timings: Timings
+    placement: Placement
+    schemas: Schemas | None = None
+
+    @property
+    def decoder(self) -> ValueDecoder | None:
+        """Returns what reads values that are not JSON, None where they are."""
+        return None if self.schemas is None else self.schemas.decoder
 
 
 class Pipeline:
@@ -53,14 +67,14 @@ class Pipeline:
     def __init__(
         self,
         core: Partition,
-        repeated: Sequence[RetentionAction],
+        restored: Restored,
         decisions_end: int,
         generation: int,
         outside: Outside,
     ) -> None:
-        """`repeated`: actions to write again; `decisions_end`: end of the decision log at recovery."""
+        """`restored`: what is to be written again; `decisions_end`: end of the decision log at recovery."""
         self.core = core
-        self._repeated = [_output(action) for action in repeated]
+        self._restored = restored
         self._decisions_end = decisions_end
         self._generation = generation
         self._outside = outside
@@ -68,7 +82,8 @@ class Pipeline:
         self._stopping = False
         self._busy = False
         self._sought: dict[str, int] = {}
-        self._committed = dict(core.positions)
+        # States that are moved again are emptied here, and that is to be durable whether or not anything is read.
+        self._committed = {} if restored.identity else dict(core.positions)
         self._commit_at = time.monotonic() + outside.settings.commit_interval_seconds
         self._commit: asyncio.Task[None] | None = None
 
@@ -97,7 +112,9 @@ class Pipeline:
                 self._commit.cancel()
 
     async def _work(self) -> None:
-        await self._outside.publisher.publish(self._outside.topics.actions, self.core.number, self._repeated)
+        repeated = [_output(action) for action in self._restored.actions]
+        await self._outside.publisher.publish(self._outside.topics.actions, self.core.number, repeated)
+        await self._publish_identity(self._restored.identity)
         while not self._stopping:
             chunk = await self._next_chunk()
             if chunk is not None:
@@ -122,10 +139,9 @@ class Pipeline:
     async def _process(self, chunk: Chunk) -> None:
         records = self._in_sequence(chunk)
         size = self._outside.settings.batch_records
-        for start in range(0, len(records), size):
-            if self._stopping:
-                return
-            await self._batch([_source_record(record) for record in records[start : start + size]])
+        start = 0
+        while start < len(records) and not self._stopping:
+            start += await self._batch(chunk.topic, records[start : start + size])
             await self._commit_if_due()
 
     def _in_sequence(self, chunk: Chunk) -> list[Any]:
@@ -149,10 +165,13 @@ class Pipeline:
         self._sought.pop(chunk.topic, None)
         return records
 
-    async def _batch(self, records: Sequence[SourceRecord]) -> None:
+    async def _batch(self, topic: str, records: Sequence[Record]) -> int:
+        """Carries out one batch; returns how many of the records it took."""
         outside, timings = self._outside, self._outside.timings
+        if outside.schemas is not None:
+            await outside.schemas.prepare(topic, records)
         with timings.stage("apply"):
-            applied = self.core.apply(records)
+            applied = self.core.apply(topic, records, self._now(), _MOST_WOKEN)
         with timings.stage("score"):
             probabilities = await self._score(applied.situations)
         with timings.stage("decide"):
@@ -160,14 +179,21 @@ class Pipeline:
             actions = [_output(action) for action in settled.actions]
             decisions = [_output(decision) for decision in settled.decisions]
         with timings.stage("publish"):
-            await self._publish(applied.dead_letters, decisions, actions)
+            await self._publish(applied, decisions, actions)
         if applied.flood is not None:
             # Written, so that people can see what is wrong; not committed, so that a restart drains nothing.
             raise applied.flood
-        timings.count("records", len(records))
+        timings.count("records", applied.taken)
         timings.count("decisions", len(decisions))
         timings.count("actions", len(actions))
         timings.count("dead_letters", len(applied.dead_letters))
+        timings.count("too_late", applied.late)
+        return applied.taken
+
+    def _now(self) -> int:
+        """Returns the wall's time in milliseconds where the stream is live, `NEVER` where it is a recording."""
+        live = self._outside.settings.clock is ClockSource.WALL
+        return round(time.time() * 1000) if live else NEVER
 
     async def _score(self, situations: Sequence[Situation]) -> dict[str, float]:
         if not situations:
@@ -176,21 +202,30 @@ class Pipeline:
         pairs = zip(situations, answers, strict=True)
         return {situation.decision_id: answer for situation, answer in pairs if answer is not None}
 
-    async def _publish(
-        self, dead_letters: list[OutputRecord], decisions: list[OutputRecord], actions: list[OutputRecord]
-    ) -> None:
+    async def _publish(self, applied: Applied, decisions: list[OutputRecord], actions: list[OutputRecord]) -> None:
         """Makes outputs durable. Decisions go before actions, as into any write-ahead log.
 
         A crash between the two leaves decisions whose actions a successor repeats; the other way round it
         would leave actions nobody decided.
         """
         topics, publish, number = self._outside.topics, self._outside.publisher.publish, self.core.number
-        after, _ = await asyncio.gather(
-            publish(topics.decisions, number, decisions), publish(topics.dead_letters, number, dead_letters)
+        after, _, _, _ = await asyncio.gather(
+            publish(topics.decisions, number, decisions),
+            publish(topics.dead_letters, number, applied.dead_letters),
+            publish(topics.features, number, applied.features),
+            self._publish_identity(applied.identity),
         )
         if decisions:
             self._decisions_end = after
         await publish(topics.actions, number, actions)
+
+    async def _publish_identity(self, records: Sequence[OutputRecord]) -> None:
+        """Writes identity records, each to the partition of the id it is about."""
+        outside = self._outside
+        if records:
+            topic = outside.topics.identity
+            for partition, own in outside.placement.by_partition(records).items():
+                await outside.publisher.publish(topic, partition, own)
 
     # -- barrier -------------------------------------------------------------------------------------
 
@@ -216,6 +251,8 @@ class Pipeline:
             with self._outside.timings.stage("commit_wait"):
                 await self._commit
             self._commit = None
+            # States that leave for another partition may be sent now, and not before.
+            await self._publish_identity(self.core.durable())
 
     async def _make_durable(self, records: list[OutputRecord], positions: dict[str, int]) -> None:
         await self._outside.publisher.publish(self._outside.topics.state, self.core.number, records)
@@ -223,18 +260,6 @@ class Pipeline:
             {TP(topic, self.core.number): position for topic, position in positions.items()}
         )
         self._outside.timings.count("state_records", len(records))
-
-
-def _source_record(record: Any) -> SourceRecord:
-    return SourceRecord(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        record.headers,
-    )
 
 
 def _output(made: Decision | RetentionAction) -> OutputRecord:

@@ -5,20 +5,20 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from pydantic import ValidationError
 
 from forestay.core.errors import ForestayError, StateError
-from forestay.core.state_codec import MARK_KEY, PartitionMark, decode_mark, decode_user
-from forestay.core.user_state import UserState
+from forestay.core.mark import PartitionMark
+from forestay.core.record import Record
+from forestay.core.state_codec import MARK_KEY, decode_mark
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.record_batches import RecordConsumer
 from forestay_schemas.decision import Decision
 
 logger = logging.getLogger(__name__)
 
-#: Most records a read brings (several partitions together).
-_READ_RECORDS = 5_000
 #: How long a fetch waits at the end of a partition (milliseconds): an empty partition costs one such wait.
 _FETCH_WAIT = 50
 
@@ -28,9 +28,9 @@ class RecoveryError(ForestayError):
 
 
 class Recovered(NamedTuple):
-    """What was durable of one partition; `decisions_end` is the end of its decision log."""
+    """What was durable of one partition: users as their records; `decisions_end` is the end of its decision log."""
 
-    users: dict[str, UserState]
+    users: dict[str, bytes]
     mark: PartitionMark | None
     made: list[Decision]
     decisions_end: int
@@ -45,7 +45,7 @@ async def recover(kafka: KafkaSettings, topics: TopicSettings, partitions: Itera
     """
     numbers = sorted(partitions)
     started = time.monotonic()
-    consumer = AIOKafkaConsumer(
+    consumer = RecordConsumer(
         **connection_options(kafka),
         client_id="forestay-recovery",
         enable_auto_commit=False,
@@ -72,15 +72,19 @@ async def recover(kafka: KafkaSettings, topics: TopicSettings, partitions: Itera
 
 
 async def _latest_records(
-    consumer: AIOKafkaConsumer, topic: str, numbers: list[int], patience: float
+    consumer: RecordConsumer, topic: str, numbers: list[int], patience: float
 ) -> dict[int, dict[bytes, bytes]]:
     """Returns each partition's newest value by key; keys whose newest value is a tombstone are gone."""
     latest: dict[int, dict[bytes, bytes]] = {number: {} for number in numbers}
-    async for record in _read(consumer, {TopicPartition(topic, number): 0 for number in numbers}, patience):
-        if record.value is None:
-            latest[record.partition].pop(record.key, None)
-        else:
-            latest[record.partition][record.key] = record.value
+    starts = {TopicPartition(topic, number): 0 for number in numbers}
+    async for number, records in read_to_ends(consumer, starts, patience):
+        users = latest[number]
+        for record in records:
+            value = record.value
+            if value is None:
+                users.pop(record.key, None)
+            else:
+                users[record.key] = value
     return latest
 
 
@@ -89,31 +93,35 @@ def _mark(records: dict[bytes, bytes]) -> PartitionMark | None:
     return None if record is None else decode_mark(record)
 
 
-def _users(records: dict[bytes, bytes]) -> dict[str, UserState]:
-    return {key.decode(): decode_user(record) for key, record in records.items()}
+def _users(records: dict[bytes, bytes]) -> dict[str, bytes]:
+    return {key.decode(): record for key, record in records.items()}
 
 
 async def _decisions(
-    consumer: AIOKafkaConsumer, topic: str, marks: dict[int, PartitionMark | None], patience: float
+    consumer: RecordConsumer, topic: str, marks: dict[int, PartitionMark | None], patience: float
 ) -> tuple[dict[int, list[Decision]], dict[int, int]]:
     """Returns the decisions beyond each partition's mark (all of them if it has none), and the log's ends."""
     starts = {TopicPartition(topic, number): mark.decisions if mark else 0 for number, mark in marks.items()}
     made: dict[int, list[Decision]] = {number: [] for number in marks}
-    async for record in _read(consumer, starts, patience):
-        made[record.partition].append(_decision(record))
+    async for number, records in read_to_ends(consumer, starts, patience):
+        made[number].extend(_decision(record, f"{topic}-{number}") for record in records)
     return made, {tp.partition: await consumer.position(tp) for tp in starts}
 
 
-def _decision(record: Any) -> Decision:
+def _decision(record: Record, where: str) -> Decision:
     try:
         return Decision.model_validate_json(record.value or b"")
     except ValidationError as error:
-        where = f"{record.topic}-{record.partition} offset {record.offset}"
-        raise StateError(f"the decision at {where} cannot be read, and may have been acted upon: {error}") from error
+        message = (
+            f"the decision at {where} offset {record.offset} cannot be read, and may have been acted upon: {error}"
+        )
+        raise StateError(message) from error
 
 
-async def _read(consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int], patience: float) -> AsyncIterator[Any]:
-    """Yields the records from `starts` to the ends as they are now, in order within a partition.
+async def read_to_ends(
+    consumer: RecordConsumer, starts: dict[TopicPartition, int], patience: float
+) -> AsyncIterator[tuple[int, list[Any]]]:
+    """Yields partitions and their records from `starts` to the ends as they are now, in order.
 
     An end is the high watermark of a fetch: asked for the latest offset, the embedded broker names another.
 
@@ -129,17 +137,16 @@ async def _read(consumer: AIOKafkaConsumer, starts: dict[TopicPartition, int], p
     unread = set(starts)
     moved = time.monotonic()
     while unread:
-        for records in (await consumer.getmany(*unread, timeout_ms=_FETCH_WAIT, max_records=_READ_RECORDS)).values():
+        for tp, records in (await consumer.getmany(*unread, timeout_ms=_FETCH_WAIT)).items():
             moved = time.monotonic()
-            for record in records:
-                yield record
+            yield tp.partition, records
         unread = {tp for tp in unread if not await _at_end(consumer, tp)}
         if unread and time.monotonic() - moved > patience:
             names = ", ".join(f"{tp.topic}-{tp.partition}" for tp in sorted(unread))
             raise RecoveryError(f"nothing can be read of {names} for {patience:g} s: are their leaders up?")
 
 
-async def _at_end(consumer: AIOKafkaConsumer, tp: TopicPartition) -> bool:
+async def _at_end(consumer: RecordConsumer, tp: TopicPartition) -> bool:
     end = consumer.highwater(tp)
     # A position beyond the last record counts too: compaction may have taken the records before an end.
     return end is not None and await consumer.position(tp) >= end

@@ -26,10 +26,18 @@ _FETCH_MS: Final = 50
 _COORDINATOR_SECONDS: Final = 15.0
 _RETRY_SECONDS: Final = 0.2
 #: How long records are kept (milliseconds). Decisions are the write-ahead log and the training data.
-_RETENTION: Final = {"clickstream": 7, "clock": 1, "actions": 7, "decisions": 30, "dead_letters": 30}
+_RETENTION: Final = {
+    "clickstream": 7,
+    "clock": 1,
+    "identity": 7,
+    "actions": 7,
+    "decisions": 30,
+    "dead_letters": 30,
+    "features": 7,
+}
 #: Settings worth a look in a description.
 SHOWN_CONFIGS: Final = ("cleanup.policy", "retention.ms", "min.insync.replicas", "max.message.bytes")
-_SOURCES: Final = ("clickstream", "clock")
+_SOURCES: Final = ("clickstream", "clock", "identity")
 
 
 class Declared(NamedTuple):
@@ -71,7 +79,7 @@ class TopicDescription(NamedTuple):
 
 def roles(topics: TopicSettings) -> dict[str, str]:
     """Returns the topics' names by what they are for, in the order sources, outputs, state."""
-    names = ("clickstream", "clock", "actions", "decisions", "dead_letters", "state")
+    names = ("clickstream", "clock", "identity", "actions", "decisions", "dead_letters", "features", "state")
     return dict(zip(names, topics.names, strict=True))
 
 

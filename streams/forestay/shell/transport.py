@@ -6,7 +6,7 @@ own thread and loop, rebalance callbacks and the worker's life stay Faust's.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import aiokafka
@@ -16,16 +16,19 @@ from faust.types import TP
 from mode import Service
 from mode.types import ServiceT
 
+from forestay.core.record import Record
 from forestay.settings import KafkaSettings
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.record_batches import RecordConsumer
 
 #: Most bytes of one partition a fetch brings: about 4,000 click events.
 _FETCH_BYTES = 1_048_576
 
 
 class Chunk(NamedTuple):
-    """What one fetch brought for one partition, in offset order.
+    """Records of one partition in offset order: what one fetch brought, or a part of it. Never empty.
 
+    Topic and partition are told here, not by each record.
     `epoch` is the number of seeks asked for and done before the fetch began: a chunk of the epoch a seek led
     to, or of a later one, holds what truly follows the position sought.
     """
@@ -33,7 +36,7 @@ class Chunk(NamedTuple):
     topic: str
     partition: int
     epoch: int
-    records: list[Any]
+    records: Sequence[Record]
 
 
 class ChunkApp(Protocol):
@@ -57,7 +60,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         # Range gives one member the same partition numbers of every topic, as long as the counts are equal:
         # a user's events and the clock of their partition meet on one worker.
         self._assignor = RangePartitionAssignor
-        return aiokafka.AIOKafkaConsumer(
+        return RecordConsumer(
             **connection_options(kafka),
             group_id=kafka.group_id,
             group_instance_id=kafka.group_instance_id,
