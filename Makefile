@@ -14,6 +14,10 @@ setup: ## make .venv with the command forestay in it, and stop there
 	@scripts/setup
 	@echo "now: . .venv/bin/activate && forestay --help"
 
+.PHONY: compile
+compile: ## compile the core again after a change (setup does it too)
+	@scripts/compile
+
 .PHONY: demo
 demo: ## the whole path on a recorded shop: broker, Triton, worker, books, report
 	@scripts/demo
@@ -50,6 +54,10 @@ recording: setup ## make recordings/ again: make recording SOURCE=orders.parquet
 training: ## add to .venv what training needs (torch: 6 GB)
 	@scripts/setup --extra embedded --extra train
 
+.PHONY: bench
+bench: setup ## compare this engine with its peers on a real Kafka: make bench ARGS="--peers flink"
+	@scripts/bench $(ARGS)
+
 .PHONY: schemas
 schemas: setup ## write schemas/json/ again from the contracts
 	@.venv/bin/python -m forestay_schemas
@@ -57,4 +65,4 @@ schemas: setup ## write schemas/json/ again from the contracts
 .PHONY: clean
 clean: ## remove all that can be made again: environments, caches, what a run left
 	@rm -rf .uv .venv .cache .forestay .mypy_cache .ruff_cache .pytest_cache .hypothesis dist htmlcov .coverage
-	@find schemas streams training tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find schemas streams training tests scripts bench -name __pycache__ -type d -prune -exec rm -rf {} +
