@@ -1,0 +1,1 @@
+"""Foreign events become click events: a mapping says where each field comes from (docs/adapters.md)."""
