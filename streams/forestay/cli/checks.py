@@ -1,22 +1,27 @@
 """The checks of `forestay doctor`, each with what to do if it fails."""
 
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import grpc
 import tritonclient.grpc as triton
 from kafka.errors import KafkaError
 from tritonclient.utils import InferenceServerException
 
+from forestay import compiled
 from forestay.cli.errors import explain
 from forestay.core.errors import ForestayError
-from forestay.settings import Settings, TritonSettings, config_file, load_settings
+from forestay.formats import decoder_of
+from forestay.settings import Settings, TritonSettings, ValueFormat, config_file, load_settings
 from forestay.shell.scorer import identity
 from forestay.shell.topics import admin_client, check_all, partition_counts
 from forestay.shell.triton_clients import client_options
 from forestay.shell.worker import load_catalogue
+from forestay.trigger_file import load_triggers
 
 #: How long Triton may take for an answer of the doctor's (seconds).
 _PATIENCE: Final = 5.0
@@ -60,7 +65,10 @@ def examine(overrides: dict[str, Any]) -> list[Check]:
     )
     return [
         Check("settings", Status.OK, origin),
+        Check("core", Status.OK, _core()),
         _check("catalogue", lambda: _catalogue(settings)),
+        _check("triggers", lambda: _triggers(settings)),
+        _check("values", lambda: _values(settings)),
         *_chain(("kafka", lambda: _kafka(settings)), ("topics", lambda: _topics(settings))),
         *_chain(
             ("triton", lambda: _triton(settings.triton)),
@@ -85,6 +93,39 @@ def _chain(*looks: tuple[str, Callable[[], str]]) -> Iterator[Check]:
         if check.status is Status.FAILED:
             failed = name
         yield check
+
+
+def _core() -> str:
+    """Slower is not wrong: a core that is not compiled is told, and fails nothing."""
+    form = compiled.form()
+    return f"{'plain Python' if form.name == 'plain' else form.name}: {form.reason}"
+
+
+def _values(settings: Settings) -> str:
+    """Says what the clickstream's values are written in, and whether the registry of their schemas is there."""
+    if settings.format.clickstream is ValueFormat.JSON:
+        return "json"
+    name: Literal["avro", "protobuf"] = "avro" if settings.format.clickstream is ValueFormat.AVRO else "protobuf"
+    try:
+        decoder_of(name)
+    except ForestayError as error:
+        raise _Failed(str(error), "install the extra") from error
+    url = urlsplit(str(settings.format.registry_url))
+    port = url.port or {"http": 80, "https": 443}[url.scheme]
+    try:
+        socket.create_connection((str(url.hostname), port), timeout=_PATIENCE).close()
+    except OSError as error:
+        advice = "start it, or name another with --set format.registry_url=URL"
+        raise _Failed(f"no schema registry at {url.hostname}:{port}: {error}", advice) from error
+    return f"{name}, schemas from {url.hostname}:{port}"
+
+
+def _triggers(settings: Settings) -> str:
+    try:
+        names = [trigger.name for trigger in load_triggers(settings.triggers).triggers]
+    except ForestayError as error:
+        raise _Failed(str(error), "mend the file, or name another with --set triggers=FILE") from error
+    return f"{settings.triggers}: {', '.join(names) or 'none'}"
 
 
 def _catalogue(settings: Settings) -> str:

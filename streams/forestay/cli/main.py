@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from forestay.cli.commands import config, demo, doctor, replay, send, tail, topics, up, worker
+from forestay.cli.commands import (
+    adapt,
+    backfill,
+    config,
+    demo,
+    doctor,
+    features,
+    replay,
+    send,
+    tail,
+    topics,
+    up,
+    worker,
+)
 from forestay.cli.flags import Flags, use_config
 from forestay.cli.group import ForestayGroup
 
@@ -81,5 +94,8 @@ app.add_typer(topics.app, name="topics", rich_help_panel=_KAFKA)
 app.command(rich_help_panel=_KAFKA)(send.send)
 app.command(rich_help_panel=_KAFKA)(tail.tail)
 app.command(rich_help_panel=_KAFKA)(replay.replay)
+app.command(rich_help_panel=_KAFKA)(adapt.adapt)
+app.command(rich_help_panel=_KAFKA)(backfill.backfill)
+app.command(rich_help_panel=_LOOK)(features.features)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)
 app.command(rich_help_panel=_LOOK)(config.config)

@@ -26,6 +26,11 @@ _COLOURS: Final[Mapping[str, str]] = {
 _MAIN: Final = "#3987e5"
 _SECOND: Final = "#eb6834"
 _BINS: Final = 25
+_AFTER: Final = {
+    TriggerKind.EVENT: "an event",
+    TriggerKind.SILENCE: "a silence",
+    TriggerKind.PATTERN: "a pattern",
+}
 #: Milliseconds worth a tick on a logarithmic axis.
 _TICKS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 60_000)
 _CONFIG: Final = {"displayModeBar": False, "responsive": True}
@@ -121,14 +126,14 @@ def _week(moment: datetime) -> datetime:
 
 
 def probability_chart(decisions: Iterable[Decision]) -> go.Figure:
-    """Returns how churn probabilities are distributed, after events and after silences."""
+    """Returns how churn probabilities are distributed, after events, silences and patterns."""
     found: dict[str, list[int]] = {str(kind): [0] * _BINS for kind in TriggerKind}
     for decision in decisions:
         probability = decision.churn.probability
         if probability is not None:
             found[str(decision.trigger.kind)][min(int(probability * _BINS), _BINS - 1)] += 1
-    titles = ["after an event", "after a silence"]
-    figure = make_subplots(cols=2, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.06)
+    titles = [f"after {_AFTER[kind]}" for kind in TriggerKind]
+    figure = make_subplots(cols=len(titles), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.06)
     middles = [(number + 0.5) / _BINS for number in range(_BINS)]
     for column, kind in enumerate(TriggerKind, start=1):
         counted = found[str(kind)]

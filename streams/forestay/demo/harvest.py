@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from forestay.core.errors import StateError
-from forestay.core.state_codec import MARK_KEY, PartitionMark, decode_mark, decode_user
+from forestay.core.feature_set import DEFAULT_FEATURES
+from forestay.core.mark import PartitionMark
+from forestay.core.state_codec import MARK_KEY, decode_mark, decode_user
 from forestay.core.user_state import UserState
 from forestay.demo.seen import (
     SeenAction,
@@ -111,7 +113,7 @@ class Harvest:
                 user_id = key.decode()
                 if user_id in users:
                     self._note(f"user {user_id} has state in more than one partition")
-                users[user_id] = decode_user(value)
+                users[user_id] = decode_user(value, DEFAULT_FEATURES)
             except (StateError, UnicodeDecodeError) as error:
                 self._note(f"state record of {key!r} in partition {partition}: {error}")
         return users, marks
