@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from forestay.core.features import FEATURE_NAMES
+from forestay.core.feature_set import FEATURE_NAMES
 from forestay_training.bgnbd import BetaGeometric, History
 from forestay_training.dataset import Rows
 from forestay_training.labels import Orders

@@ -76,7 +76,8 @@ two steps or fewer. Many models lie within one interval of each other.
 - Many customers are wholesalers: long, regular gaps and large baskets. Do not expect the same of consumers.
 - Purchases and refunds only. Steps of kinds that training did not see (views, carts, searches) are not looked at, and
   features that never varied are left out; features that count every event alike (`events_total`,
-  `hours_since_last_event`, `visits_total`) do change with them. Train again on your own stream before relying on it.
+  `hours_since_last_event`, `sessions_total`) do change with them. Train again on your own stream before you rely on
+  it.
 - The label is silence, not dissatisfaction; and a high risk is no proof that an offer changes anything.
 
 ## Use

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from forestay.core.catalogue import Catalogue, Offer
 from forestay.core.hashing import unit_interval
 from forestay.core.model_input import ModelInput, model_input, stack
-from forestay.core.partition import Partition
+from forestay.core.partition import Partition, Sources
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.situation import Situation
@@ -28,6 +28,9 @@ from forestay_training.splits import CUTOFFS, FIRST, LAST, LIVE_TEST_UNTIL, TEST
 _NO_OFFERS: Final = Catalogue(
     name="training", offers=[Offer(id="none", kind=ActionKind.MESSAGE, channel="none", effect=0)]
 )
+#: A recording holds one topic's messages; nobody tells the time beside them.
+_SOURCES: Final = Sources("clickstream", "clock", "identity")
+_RULES: Final = Rules()
 
 
 class Origin(IntEnum):
@@ -113,15 +116,16 @@ def _replay(messages: Iterable[RecordedMessage], cutoffs: Collection[int], order
 def _apply(partitions: dict[int, Partition], message: SourceRecord) -> list[Situation]:
     partition = partitions.get(message.partition)
     if partition is None:
-        partition = partitions[message.partition] = Partition(message.partition, "", Rules(), _NO_OFFERS)
-    return partition.apply([message]).situations
+        partition = partitions[message.partition] = Partition(message.partition, _SOURCES, _RULES, _NO_OFFERS)
+    return partition.apply(_SOURCES.clickstream, [message]).situations
 
 
 def _calendar(partitions: dict[int, Partition], cutoff: int, orders: Orders) -> Iterator[_Row]:
     for partition in partitions.values():
-        for user, state in partition.users.items():
-            if orders.active(user, cutoff):
-                yield _Row(user, cutoff, Origin.CALENDAR, model_input(state, cutoff))
+        for user in partition.users.ids():
+            state = partition.users.get(user)
+            if state is not None and orders.active(user, cutoff):
+                yield _Row(user, cutoff, Origin.CALENDAR, model_input(state, _RULES.features, cutoff))
 
 
 def _wanted(now: int) -> bool:

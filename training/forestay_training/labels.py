@@ -3,12 +3,17 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Final
 
 from forestay.core.decode import decode_click
 from forestay.core.errors import DeadLetter
 from forestay.core.event import PURCHASE
+from forestay.core.rules import Rules
 from forestay.recording import RecordedMessage
 from forestay_training.splits import HORIZON, OBSERVED
+
+#: Labels are made from what the contract lets through; no other rule plays a part.
+_RULES: Final = Rules()
 
 
 class Orders:
@@ -19,7 +24,7 @@ class Orders:
         moments: dict[str, set[int]] = defaultdict(set)
         for message in messages:
             try:
-                event = decode_click(message, None)
+                event = decode_click(message, _RULES)
             except DeadLetter:
                 continue
             if event.kind == PURCHASE:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from forestay.core.features import FEATURE_COUNT
+from forestay.core.feature_set import FEATURE_COUNT
 from forestay.core.model_input import INPUT_DIGEST
 from forestay.recording import open_recording
 from forestay_training.card import card
