@@ -1,8 +1,17 @@
-"""What all tests share: hypothesis profiles. `ci`, the default, gives the same examples every time."""
+"""What all tests share: hypothesis profiles. `ci`, the default, gives the same examples every time.
+
+The core is the plain one, which coverage can see, unless FORESTAY_CORE=compiled asks for the other form; processes
+that tests start take after their parent.
+"""
 
 import os
+import sys
 
 from hypothesis import HealthCheck, settings
+
+# The form is chosen when `forestay` is imported, and nothing has imported it yet.
+assert "forestay" not in sys.modules
+os.environ.setdefault("FORESTAY_CORE", "plain")
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=80, suppress_health_check=_SLOW)

@@ -7,21 +7,21 @@ from collections.abc import Sequence
 
 import pytest
 from faust.types import TP
-from support.builders import CLOCK_TOPIC, MODEL, START, TOPIC, catalogue, click, offer, source, tick
+from support.builders import CLOCK_TOPIC, MODEL, SOURCES, START, TOPIC, catalogue, click, offer, source, tick, user
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
-from forestay.core.partition import Partition
+from forestay.core.partition import Partition, Restored
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY, decode_mark, decode_user
+from forestay.core.state_codec import MARK_KEY, decode_mark
 from forestay.core.units import DAY, HOUR
-from forestay.core.user_state import UserState
 from forestay.settings import TopicSettings, WorkerSettings
 from forestay.shell.pipeline import Outside, Pipeline
+from forestay.shell.placement import Placement
 from forestay.shell.publisher import PublishError
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk
-from forestay_schemas import Decision, RetentionAction
+from forestay_schemas import Decision
 
 TOPICS = TopicSettings()
 SHOP = catalogue(offer("a", effect=0.9), offer("b", effect=0.5), cooldown_days=1, policy={"exploration": 0.5})
@@ -56,25 +56,31 @@ def sources() -> list[SourceRecord]:
     return records
 
 
-def recover(log: Log) -> tuple[Partition, list[RetentionAction], int]:
+def recover(log: Log) -> tuple[Partition, Restored, int]:
     """Returns a partition as shell/recovery.py restores it, what it repeats, and the end of the decision log."""
-    latest = {record.key: record.value or b"" for record in log[TOPICS.state, 0]}
+    latest = {record.key: record.value for record in log[TOPICS.state, 0]}
     marked = latest.pop(MARK_KEY, None)
     mark = None if marked is None else decode_mark(marked)
     decisions = [Decision.model_validate_json(record.value or b"") for record in log[TOPICS.decisions, 0]]
-    core = Partition(0, CLOCK_TOPIC, Rules(), SHOP)
-    users = {(key or b"").decode(): decode_user(value) for key, value in latest.items()}
-    repeated = core.restore(users, mark, decisions[mark.decisions if mark else 0 :])
-    return core, repeated, len(decisions)
+    core = Partition(0, SOURCES, Rules(), SHOP)
+    users = {(key or b"").decode(): value for key, value in latest.items() if value is not None}
+    restored = core.restore(users, mark, decisions[mark.decisions if mark else 0 :])
+    return core, restored, len(decisions)
 
 
 async def live(publisher: FakePublisher, salt: str = "a") -> FakeSource:
     """Runs one life of a pipeline over all sources, to their end or to the publisher's failure."""
-    core, repeated, end = recover(publisher.log)
+    core, restored, end = recover(publisher.log)
     consumer = FakeSource(publisher)
     settings = WorkerSettings(batch_records=4, commit_interval_seconds=1e-9)
     scorer = FakeScorer(MODEL, hashing_model(salt))
-    pipeline = Pipeline(core, repeated, end, 1, Outside(scorer, publisher, consumer, TOPICS, settings, Timings()))
+    pipeline = Pipeline(
+        core,
+        restored,
+        end,
+        1,
+        Outside(scorer, publisher, consumer, TOPICS, settings, Timings(), Placement("murmur2", 1)),
+    )
     work = asyncio.create_task(pipeline.run())
     for chunk in (Chunk(TOPIC, 0, 0, sources()), Chunk(CLOCK_TOPIC, 0, 0, [tick(START + 60 * DAY)])):
         put = asyncio.create_task(pipeline.put(chunk))
@@ -126,7 +132,8 @@ async def test_a_publisher_that_fails_at_any_record_stops_the_line_and_a_success
 
 
 def check(log: Log, fail_after: int) -> None:
-    users: list[UserState] = list(recover(log)[0].users.values())
+    core = recover(log)[0]
+    users = [user(core, user_id) for user_id in core.users.ids()]
     assert sum(state.applied for state in users) == 23, fail_after
     assert {dict(letter.headers)["forestay-offset"] for letter in log[TOPICS.dead_letters, 0]} == {b"5"}
     decisions, actions = jsons(log[TOPICS.decisions, 0]), jsons(log[TOPICS.actions, 0])

@@ -8,21 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
-from support.builders import START, click
+from support.builders import START, click, lived
 from support.churn_model import HORIZON_DAYS, NAME, VERSION, lay_churn_model
 from support.fakes import FakeScorer, hashing_model
 
 from forestay.core.errors import ConfigurationError
-from forestay.core.event import from_contract
+from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.ladder import ModelIdentity
 from forestay.core.model_input import INPUT_DIGEST, ModelInput, model_input
 from forestay.core.units import DAY
-from forestay.core.user_state import UserState, apply_event
 from forestay.embedded.ports import free_ports
 from forestay.embedded.triton import EmbeddedTriton
 from forestay.settings import TritonSettings
 from forestay.shell.scorer import MAX_ROWS, UNKNOWN_MODEL, Scorer, TritonScorer, identity
-from forestay_schemas import ClickEvent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -74,13 +72,11 @@ def inputs(count: int) -> list[ModelInput]:
     """Returns inputs that all differ."""
     made = []
     for number in range(count):
-        state = UserState(partition=0)
-        for step in range(1 + number % 3):
-            event = click(
-                f"e{step}", event="purchase", ts=START + (number + step) * DAY, price=number, item_id=f"i{step}"
-            )
-            apply_event(state, from_contract(ClickEvent.model_validate(event)))
-        made.append(model_input(state, START + (number + 5) * DAY))
+        steps = [
+            click(f"e{step}", event="purchase", ts=START + (number + step) * DAY, price=number, item_id=f"i{step}")
+            for step in range(1 + number % 3)
+        ]
+        made.append(model_input(lived(*steps), DEFAULT_FEATURES, START + (number + 5) * DAY))
     return made
 
 

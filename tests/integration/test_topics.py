@@ -31,7 +31,7 @@ async def kafka(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 def topics() -> TopicSettings:
     """Names of this test's own: the real Kafka is shared."""
     prefix = uuid.uuid4().hex[:8]
-    fields = ("clickstream", "clock", "actions", "decisions", "dead_letters", "state")
+    fields = ("clickstream", "clock", "identity", "actions", "decisions", "dead_letters", "features", "state")
     return TopicSettings.model_validate({field: f"{prefix}-{field}" for field in fields})
 
 
@@ -71,7 +71,7 @@ def test_ends_are_those_after_the_last_record(kafka: KafkaSettings, topics: Topi
             producer.send(topics.clickstream, b"x", partition=partition)
     producer.close()
     assert end_offsets(kafka, {topics.clickstream: 4})[topics.clickstream] == {0: 1, 1: 10, 2: 100, 3: 0}
-    clickstream, clock, actions, *_ = describe(kafka, topics)
+    clickstream, clock, _, actions, *_ = describe(kafka, topics)
     assert (clickstream.records, clickstream.lag, clock.lag, actions.lag) == (111, 111, 0, None)
 
 

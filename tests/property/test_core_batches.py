@@ -1,11 +1,11 @@
 """How a stream is cut into batches changes nothing: decisions, actions, dead letters and state are the same."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import MODEL, catalogue, offer, partition, source
+from support.builders import MODEL, apply, catalogue, offer, partition, source, states
 from support.fakes import Model, hashing_model
 from support.streams import Told, records, told
 
@@ -13,7 +13,6 @@ from forestay.core.catalogue import Catalogue
 from forestay.core.model_input import ModelInput
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import encode_user
 from forestay.core.units import HOUR
 
 #: Everything a decision may look at: the country, the spend, contacts made before.
@@ -41,21 +40,22 @@ MODELS: list[Model] = [hashing_model("a"), lambda _: None, half_wrong]
 def cut(items: Sequence[SourceRecord], cuts: Sequence[int]) -> Iterator[Sequence[SourceRecord]]:
     bounds = sorted({0, len(items), *(c % (len(items) + 1) for c in cuts)})
     for start, stop in pairwise(bounds):
-        yield items[start:stop]
+        # A batch holds one topic's records.
+        for _, batch in groupby(items[start:stop], key=lambda record: record.topic):
+            yield list(batch)
 
 
 def outcome(batches: Iterator[Sequence[SourceRecord]], rules: Rules, shop: Catalogue, model: Model) -> list[object]:
     core = partition(rules, shop)
     letters, decisions, actions = list[object](), list[str](), list[str]()
     for batch in batches:
-        applied = core.apply(batch)
+        applied = apply(core, batch)
         answers = {s.decision_id: model(s.input) for s in applied.situations}
         settled = core.settle(applied.situations, {k: v for k, v in answers.items() if v is not None}, MODEL)
         letters += applied.dead_letters
         decisions += [decision.model_dump_json() for decision in settled.decisions]
         actions += [action.model_dump_json() for action in settled.actions]
-    states = {user: encode_user(state) for user, state in core.users.items()}
-    return [letters, decisions, actions, states, core.clock, core.positions]
+    return [letters, decisions, actions, states(core, rules), core.clock, core.watermark, core.positions]
 
 
 @given(
@@ -72,7 +72,7 @@ def test_batch_boundaries_change_nothing(
     for at in broken:
         if at < len(sources):
             sources[at] = sources[at]._replace(value=b"{")
-    whole = outcome(iter([sources]), rules, SHOP, model)
+    whole = outcome(cut(sources, []), rules, SHOP, model)
     assert outcome(cut(sources, cuts), rules, SHOP, model) == whole
     assert outcome(iter([record] for record in sources), rules, SHOP, model) == whole
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import MODEL, catalogue, click, offer, partition, source
+from support.builders import MODEL, apply, catalogue, click, offer, partition, source
 from support.oracle import KINDS
 
 from forestay.core.guardrails import in_holdout
@@ -52,7 +52,7 @@ def live(
     for number, (user, gap, kind, late) in enumerate(steps):
         now += gap
         event = click(f"e{number}", f"u{user}", KINDS[kind], now - 2 * DAY * late, price=50, order_id=f"o{number}")
-        found = core.apply([source(event, number)]).situations
+        found = apply(core, [source(event, number)]).situations
         settled = core.settle(found, dict.fromkeys((s.decision_id for s in found), 0.9), MODEL)
         decisions += settled.decisions
         actions += settled.actions

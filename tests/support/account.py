@@ -6,9 +6,9 @@ from typing import Any
 
 from support.workers import TopicReader
 
+from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_NAMES
 from forestay.core.state_codec import MARK_KEY, decode_user
-from forestay.core.user_state import UserState
-from forestay.core.windows import SPEND
+from forestay.core.user_state import UserState, features_of
 from forestay.settings import Settings
 
 
@@ -50,7 +50,7 @@ class Account:
                 spend[user] += round(event["price"] * 100) * event["quantity"]
             ids[user].add(event["event_id"])
         assert {user: state.applied for user, state in self.states.items()} == {u: len(ids[u]) for u in ids}
-        assert {user: state.totals.get(SPEND, 0) for user, state in self.states.items()} == {u: spend[u] for u in ids}
+        assert {user: _spend(state) for user, state in self.states.items()} == {u: spend[u] for u in ids}
 
     def _check_decisions(self) -> None:
         contents = {decision["decision_id"]: decision for decision in self.decisions}
@@ -79,7 +79,17 @@ def _read(settings: Settings, topic: str) -> list[Any]:
 def latest_states(records: list[Any]) -> dict[str, UserState]:
     """The newest state of each user among `records` of the changelog."""
     latest = {(record.partition, record.key): record.value for record in records}
-    return {key.decode(): decode_user(value) for (_, key), value in latest.items() if key != MARK_KEY}
+    return {
+        key.decode(): decode_user(value, DEFAULT_FEATURES)
+        for (_, key), value in latest.items()
+        if key != MARK_KEY and value is not None
+    }
+
+
+def _spend(state: UserState) -> int:
+    """What the user has ever bought, in hundredths of the currency."""
+    values = features_of(state, DEFAULT_FEATURES, state.last_ts)
+    return round(values[FEATURE_NAMES.index("spend_total")] * 100)
 
 
 def _coordinates(record: Any) -> tuple[str, ...]:

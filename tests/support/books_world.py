@@ -1,15 +1,35 @@
 """A small world whose books balance, and hypothesis strategies that make such worlds."""
 
+from typing import Any
+
 from hypothesis import strategies as st
 
-from forestay.core.state_codec import PartitionMark
+from forestay.core.contact import MAX_CONTACTS, Contact
+from forestay.core.feature_set import DEFAULT_FEATURES
+from forestay.core.mark import PartitionMark
 from forestay.core.units import to_datetime
-from forestay.core.user_state import MAX_CONTACTS, Contact, UserState
+from forestay.core.user_state import UserState
 from forestay.demo.books import Evidence
 from forestay.demo.seen import Action, Churn, Decision, SeenAction, SeenDeadLetter, SeenDecision, Stamp, Trigger
 from forestay_schemas.types import ActionKind, TriggerKind
 
 TOPIC, CLOCK = "clickstream", "forestay-clock"
+
+
+def state_of(applied: int = 0, duplicates: int = 0) -> UserState:
+    """Returns a state that says of itself how many events it has seen, and has no other content."""
+    state = UserState(DEFAULT_FEATURES.new_parts())
+    state.applied, state.duplicates = applied, duplicates
+    return state
+
+
+def changed_state(state: UserState, **changes: Any) -> UserState:
+    """Returns a copy of what the books look at, with `changes`."""
+    other = state_of(state.applied, state.duplicates)
+    other.contacts, other.scored_ts = list(state.contacts), state.scored_ts
+    for name, value in changes.items():
+        setattr(other, name, value)
+    return other
 
 
 def seen_decision(number: int, user: str, ts: int, offer: str | None, partition: int = 0) -> SeenDecision:
@@ -54,7 +74,7 @@ def world(users: list[list[tuple[int, str | None]]], duplicates: list[int], dead
     decisions: list[SeenDecision] = []
     for index, (scored, repeats) in enumerate(zip(users, duplicates, strict=True)):
         user, partition = f"u{index}", index % partitions
-        state = states[user] = UserState(partition=partition, applied=len(scored) + 1, duplicates=repeats)
+        state = states[user] = state_of(len(scored) + 1, repeats)
         source[partition] += state.applied + repeats
         for ts, offer in scored:
             decisions.append(seen_decision(len(decisions), user, ts, offer, partition))
@@ -66,7 +86,7 @@ def world(users: list[list[tuple[int, str | None]]], duplicates: list[int], dead
     for number in range(dead):
         letters.append(dead_letter(number % partitions, source[number % partitions]))
         source[number % partitions] += 1
-    marks = {n: PartitionMark({TOPIC: source[n], CLOCK: 1}, 0, log[n], 1) for n in range(partitions)}
+    marks = {n: PartitionMark({TOPIC: source[n], CLOCK: 1}, 0, log[n], 1, 0) for n in range(partitions)}
     return Evidence(
         sent=sum(source.values()),
         clickstream=TOPIC,

@@ -7,20 +7,26 @@ from typing import Any, Final
 import numpy as np
 
 from forestay.core.catalogue import Catalogue
-from forestay.core.features import FEATURE_COUNT, FEATURE_NAMES
+from forestay.core.deciding import Settled
+from forestay.core.event import NEVER, from_contract
+from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_COUNT, FEATURE_NAMES, FeatureSet
 from forestay.core.ladder import ModelIdentity
 from forestay.core.model_input import ModelInput
-from forestay.core.partition import Partition, Settled
-from forestay.core.record import Headers, SourceRecord
+from forestay.core.partition import Applied, Partition, Sources
+from forestay.core.record import Headers, OutputRecord, SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.situation import Situation, decision_id
+from forestay.core.state_codec import MARK_KEY, decode_mark, encode_user
 from forestay.core.units import to_datetime
-from forestay_schemas import Trigger, TriggerKind, rfc3339
+from forestay.core.user_state import UserState, apply_event
+from forestay_schemas import ClickEvent, Trigger, TriggerKind, rfc3339
 
 TOPIC: Final = "clickstream"
 CLOCK_TOPIC: Final = "forestay-clock"
+SOURCES: Final = Sources(TOPIC, CLOCK_TOPIC, "forestay-identity")
 #: 2026-01-01T00:00:00Z
 START: Final = 1_767_225_600_000
+RULES: Final = Rules()
 MODEL: Final = ModelIdentity("churn_transformer", "7", horizon_days=60)
 
 #: A click event as JSON has it.
@@ -76,14 +82,66 @@ def catalogue(*offers: Mapping[str, Any], policy: Mapping[str, Any] | None = Non
 
 def partition(rules: Rules | None = None, shop: Catalogue | None = None) -> Partition:
     """Returns partition 0, empty."""
-    return Partition(0, CLOCK_TOPIC, rules or Rules(), shop or catalogue())
+    return Partition(0, SOURCES, rules or Rules(), shop or catalogue())
+
+
+def apply(core: Partition, records: Sequence[SourceRecord]) -> Applied:
+    """Applies records of one topic."""
+    return core.apply(records[0].topic if records else TOPIC, records)
 
 
 def settle(core: Partition, records: Sequence[SourceRecord], probability: float | None = 0.9) -> Settled:
     """Takes records through the core as one batch; the model gives everybody the same probability."""
-    situations = core.apply(records).situations
+    situations = apply(core, records).situations
     answers = {} if probability is None else dict.fromkeys((s.decision_id for s in situations), probability)
     return core.settle(situations, answers, MODEL)
+
+
+def user(core: Partition, user_id: str = "u1") -> UserState:
+    """Returns the state of a user who must be known."""
+    state = core.users.get(user_id)
+    assert state is not None
+    return state
+
+
+def lived(*clicks: Click) -> UserState:
+    """Returns the state of a user who did `clicks`, none of them too late or a repeat."""
+    state = UserState(DEFAULT_FEATURES.new_parts())
+    for event in clicks:
+        apply_event(state, from_contract(ClickEvent.model_validate(event)), Rules().lateness)
+    return state
+
+
+def encoded(
+    state: UserState,
+    rules: Rules = RULES,
+    *,
+    watermark: int = NEVER,
+) -> bytes:
+    """Returns a state's record as of no timer, written when the newest event was that of `watermark`."""
+    oldest = max(watermark, state.event_ids.latest) - rules.lateness
+    return encode_user(state, rules.features, oldest, rules.lateness, NEVER)
+
+
+def feature(state: UserState, name: str, now: int | None = None, features: FeatureSet = DEFAULT_FEATURES) -> float:
+    """Returns a feature of the user by name, at the user's newest moment unless told otherwise."""
+    moment = state.last_ts if now is None else now
+    return features.values(state.parts, moment, state.last_ts)[features.names.index(name)]
+
+
+def states(core: Partition, rules: Rules = RULES) -> dict[str, bytes]:
+    """Returns every user's record as it would be written now, the memory of what is written untouched."""
+    return {name: encoded(user(core, name), rules, watermark=core.watermark) for name in core.users.ids()}
+
+
+def restored(records: Sequence[OutputRecord], rules: Rules | None = None, shop: Catalogue | None = None) -> Partition:
+    """Returns a partition that takes over what checkpoints wrote, the newest record of each key."""
+    latest = {record.key or b"": record.value for record in records}
+    mark = latest.pop(MARK_KEY, None)
+    core = partition(rules, shop)
+    users = {key.decode(): value for key, value in latest.items() if value is not None}
+    core.restore(users, None if mark is None else decode_mark(mark))
+    return core
 
 
 def situation(
@@ -94,5 +152,5 @@ def situation(
     for name, value in (features or {}).items():
         vector[FEATURE_NAMES.index(name)] = value
     empty = ModelInput(np.zeros((64, 4), dtype=np.int32), np.zeros((64, 9), dtype=np.float32), vector)
-    trigger = Trigger(kind=TriggerKind(kind), event_id=None, topic=TOPIC, partition=0, offset=0)
+    trigger = Trigger(kind=TriggerKind(kind), name=None, event_id=None, topic=TOPIC, partition=0, offset=0)
     return Situation(decision_id(user_id, now), user_id, now, now, trigger, None, empty)

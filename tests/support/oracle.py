@@ -1,217 +1,306 @@
-"""The naive truth: everything recomputed from the whole log of events, with no rings, heaps or running sums.
+"""The naive truth: every feature of docs/features.md recomputed from the whole log of events.
 
-Written from the docstrings of windows, steps, features, timers and user_state, not from their code. Where this
-and the core differ, one of the two or the documentation is wrong.
+Written from that page and not from the core's code, with no rings, heaps or running sums. Where this and the
+core differ, one of the two or the page is wrong. Two ids of one user are the union of their events; event ids and
+orders count once within each id.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from statistics import fmean, pstdev
-from typing import Final, NamedTuple
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from math import fsum
+from statistics import pstdev
+from typing import Any, Final, NamedTuple
 
+import numpy as np
 from support.builders import Click
 
+from forestay.core.feature_set import FEATURE_NAMES, Vector
 from forestay.core.hashing import hash64
-from forestay.core.rules import Rules
-from forestay.core.units import DAY, HOUR, MINUTE
+from forestay.core.units import DAY, HOUR, MINUTE, SECOND
 from forestay_schemas.types import EventName
 
 KINDS: Final = [name.value for name in EventName]
-WINDOWS: Final = {"1h": (5 * MINUTE, 12), "1d": (HOUR, 24), "7d": (12 * HOUR, 14), "30d": (DAY, 30)}
-REMEMBERED_EVENTS, REMEMBERED_ORDERS, STEPS = 128, 16, 64
+#: The windows as the page's table has them: bucket length in milliseconds, buckets.
+WINDOWS: Final = {
+    "5m": (25 * SECOND, 12),
+    "1h": (5 * MINUTE, 12),
+    "1d": (HOUR, 24),
+    "7d": (12 * HOUR, 14),
+    "30d": (12 * HOUR, 60),
+}
+SESSION_WINDOWS: Final = ("1d", "7d", "30d")
+LATENESS: Final = 72 * HOUR
+IDLE: Final = 730 * DAY
 TWO_YEARS: Final = 17_520.0
+SATURATED: Final = 2**62
+ITEMS, CATEGORIES, SESSIONS, CART_ENTRIES, STEPS = 128, 64, 64, 64, 64
 
 
-class Step(NamedTuple):
-    """One step as the documentation of steps.py has it."""
+class Item(NamedTuple):
+    """An item as an event names it: id or name, category ('': none), unit price in hundredths, quantity."""
 
-    slot: int
-    kind: int
-    order: int
-    lines: int
+    name: str
+    category: str
+    price: int
     quantity: int
-    value: int
-    dearest: tuple[int, int, int]
 
 
-class Moment(NamedTuple):
-    """A user to be scored: at what moment, for an event or a silence, and the features then."""
+class Event(NamedTuple):
+    """An event as the page sees it, of which id; `order` is '' for one that belongs to no order."""
 
     user: str
-    now: int
+    ts: int
     kind: str
-    features: dict[str, float]
+    order: str
+    items: tuple[Item, ...]
+
+    @property
+    def value(self) -> int:
+        """The sum of price times quantity over the items, in hundredths."""
+        return sum(item.price * item.quantity for item in self.items)
+
+
+def parsed(click: Click) -> Event:
+    """Returns a click event, `ts` in epoch milliseconds, as the page sees it."""
+    kind = click["event"]
+    order = click.get("order_id") or "" if kind in ("purchase", "refund") else ""
+    items = tuple(_item(fields) for fields in click.get("items") or [click])
+    return Event(click["user_id"], click["ts"], kind, order, items)
+
+
+def _item(fields: Mapping[str, Any]) -> Item:
+    return Item(
+        fields.get("item_id") or fields.get("item_name") or "",
+        fields.get("category") or "",
+        round((fields.get("price") or 0) * 100),
+        fields.get("quantity") or 1,
+    )
 
 
 def distinct(arrived: Iterable[Click]) -> list[Click]:
-    """The events that count: a repeat is recognised while fewer than 128 others came in between."""
-    events: list[Click] = []
-    for event in arrived:
-        if event["event_id"] not in {known["event_id"] for known in events[-REMEMBERED_EVENTS:]}:
-            events.append(event)
-    return events
+    """The events that count: of those with one id, the first to arrive (within each user id)."""
+    first: dict[tuple[str, str], Click] = {}
+    for click in arrived:
+        first.setdefault((click["user_id"], click["event_id"]), click)
+    return list(first.values())
 
 
-def counted(events: Sequence[Click]) -> list[Click]:
-    """Of the lines of an order only the first to arrive, while the order is among the last 16."""
-    counting: list[Click] = []
-    orders: list[tuple[str, str]] = []
+def counting(arrived: Iterable[Click], idle: int = IDLE) -> list[Event]:
+    """The events the features are made of, by time: once each, and none from before a silence of `idle`."""
+    events = sorted((parsed(click) for click in distinct(arrived)), key=lambda event: event.ts)
+    begins = [place for place in range(1, len(events)) if events[place].ts - events[place - 1].ts > idle]
+    return events[begins[-1] if begins else 0 :]
+
+
+def features(events: Sequence[Event], now: int) -> dict[str, float]:
+    """Every feature of one user at moment `now`, in epoch milliseconds, from what `counting` left."""
+    return (
+        _windows(events, now)
+        | _distinct(events, now)
+        | _sessions(events, now)
+        | _cart(events, now)
+        | _recency(events, now)
+        | _lifetime(events)
+        | _long(events, now)
+    )
+
+
+def differing(found: Vector, expected: Mapping[str, float]) -> list[str]:
+    """Returns what of a vector is not as expected.
+
+    Float32 has 24 bits: a mean made in another order may differ in the last of them.
+    """
+    if set(expected) != set(FEATURE_NAMES) or len(found) != len(FEATURE_NAMES):
+        return [f"other features: {sorted(set(expected) ^ set(FEATURE_NAMES))}"]
+    wanted = np.array([expected[name] for name in FEATURE_NAMES], dtype=np.float32)
+    wrong = np.flatnonzero(~np.isclose(found, wanted, rtol=1e-6, atol=1e-9))
+    return [f"{FEATURE_NAMES[at]} is {found[at]}, not {wanted[at]}" for at in wrong]
+
+
+def _in_window(ts: int, now: int, window: str) -> bool:
+    bucket, buckets = WINDOWS[window]
+    return now // bucket - buckets < ts // bucket <= now // bucket
+
+
+def _money(values: Iterable[int]) -> float:
+    return min(sum(values), SATURATED) / 100
+
+
+def _moments(events: Iterable[Event]) -> dict[str, list[int]]:
+    """When the events of each kind happened, an order of each id at its earliest line.
+
+    A line too long after begins another order.
+    """
+    moments: dict[str, list[int]] = {kind: [] for kind in KINDS}
+    began: dict[tuple[str, str, str], int] = {}
     for event in events:
-        if event["event"] in ("purchase", "refund") and event.get("order_id"):
-            order = (event["event"], event["order_id"])
-            if order in orders[-REMEMBERED_ORDERS:]:
-                continue
-            orders.append(order)
-        counting.append(event)
-    return counting
+        order = event.user, event.kind, event.order
+        if not event.order or order not in began or event.ts - began[order] > LATENESS:
+            moments[event.kind].append(event.ts)
+            began[order] = event.ts
+    return moments
 
 
-def value(event: Click) -> int:
-    """Price times quantity in hundredths, the price rounded first."""
-    return round((event.get("price") or 0) * 100) * (event.get("quantity") or 1)
-
-
-def gaps(events: Sequence[Click]) -> list[int]:
-    """The gaps between visits in whole minutes, as they were seen when the events arrived."""
-    found = []
-    newest = events[0]["ts"]
-    for event in events:
-        if event["ts"] - newest > 30 * MINUTE:
-            found.append((event["ts"] - newest) // MINUTE)
-        newest = max(newest, event["ts"])
+def _windows(events: Sequence[Event], now: int) -> dict[str, float]:
+    found: dict[str, float] = {}
+    moments = _moments(events)
+    for window in WINDOWS:
+        recent = [event for event in events if _in_window(event.ts, now, window)]
+        for kind in KINDS:
+            found[f"{kind}_count_{window}"] = sum(_in_window(ts, now, window) for ts in moments[kind])
+        for feature, kind in (("spend", "purchase"), ("refund_value", "refund")):
+            found[f"{feature}_{window}"] = _money(event.value for event in recent if event.kind == kind)
     return found
 
 
-def steps(events: Iterable[Click]) -> list[Step]:
-    """All events of one kind (and order) within half an hour are a step; the newest 64."""
-    groups: dict[tuple[int, int, int], list[Click]] = defaultdict(list)
+def _distinct(events: Sequence[Event], now: int) -> dict[str, float]:
+    found: dict[str, float] = {}
+    items: dict[str, int] = {}
+    categories: dict[str, int] = {}
     for event in events:
-        kind, order = event["event"], event.get("order_id") or ""
-        ordered = hash64(f"{kind}\x1f{order}") if order and kind in ("purchase", "refund") else 0
-        groups[(event["ts"] // (30 * MINUTE) * 30 * MINUTE, KINDS.index(kind), ordered)].append(event)
-    made = []
-    for key in sorted(groups)[-STEPS:]:
-        lines = groups[key]
-        worth = [(value(e), _hash(e.get("item_id")), _hash(e.get("category"))) for e in lines]
-        quantity = sum(e.get("quantity") or 1 for e in lines)
-        made.append(Step(*key, len(lines), quantity, sum(w[0] for w in worth), max(worth)))
-    return made
+        second = event.ts // SECOND * SECOND
+        for item in event.items:
+            for mentioned, name in ((items, item.name), (categories, item.category)):
+                if name:
+                    mentioned[name] = max(second, mentioned.get(name, second))
+    for feature, mentioned, most in (("items", items, ITEMS), ("categories", categories, CATEGORIES)):
+        remembered = sorted(mentioned.values())[-most:]
+        for window in WINDOWS:
+            found[f"distinct_{feature}_{window}"] = sum(_in_window(ts, now, window) for ts in remembered)
+    return found
 
 
-def _hash(text: str | None) -> int:
-    return hash64(text) if text else 0
+def sessions(events: Iterable[Event]) -> list[tuple[int, int]]:
+    """The sessions as (first, last) in whole seconds, by time: events more than 1,800 s apart are of two."""
+    chains: list[list[int]] = []
+    for second in sorted(event.ts // SECOND for event in events):
+        if not chains or second - chains[-1][-1] > 1_800:
+            chains.append([])
+        chains[-1].append(second)
+    return [(chain[0], chain[-1]) for chain in chains]
 
 
-def features(arrived: Sequence[Click], now: int) -> dict[str, float]:
-    """Every feature of one user at moment `now`, from all events that have arrived, in order of arrival."""
-    events = distinct(arrived)
-    return _windows(events, now) | _recencies(events, now) | _lifetime(events, now) | _long(events, now)
+def session_gaps(chains: Sequence[tuple[int, int]]) -> list[int]:
+    """The gaps between the last 64 sessions, in seconds."""
+    return [following[0] - earlier[1] for earlier, following in pairwise(chains[-SESSIONS:])]
 
 
-def _windows(events: Sequence[Click], now: int) -> dict[str, float]:
-    values: dict[str, float] = {}
-    counting = counted(events)
-    for name, (bucket, buckets) in WINDOWS.items():
-        first = (now // bucket - buckets + 1) * bucket
-        counts = Counter(e["event"] for e in counting if first <= e["ts"])
-        values |= {f"{kind}_count_{name}": counts[kind] for kind in KINDS}
-        for feature, kind in (("spend", "purchase"), ("refund_value", "refund")):
-            values[f"{feature}_{name}"] = (
-                sum(value(e) for e in events if e["event"] == kind and first <= e["ts"]) / 100
-            )
-    return values
+def _sessions(events: Sequence[Event], now: int) -> dict[str, float]:
+    chains = sessions(events)
+    newest = chains[-SESSIONS:]
+    minutes = [(last - first) / 60 for first, last in newest]
+    gaps = session_gaps(chains)
+    mean = fsum(gaps) / len(gaps) / 3_600 if gaps else 0.0
+    found: dict[str, float] = {
+        "sessions_total": len(chains),
+        "session_minutes_last": minutes[-1] if minutes else 0.0,
+        "session_minutes_mean": fsum(minutes) / len(minutes) if minutes else 0.0,
+        "session_gap_mean_hours": mean,
+        "session_gap_deviation_hours": pstdev(gaps) / 3_600 if len(gaps) > 1 else 0.0,
+        "silence_ratio": _since([event.ts for event in events], now) / mean if gaps else 0.0,
+    }
+    for window in SESSION_WINDOWS:
+        found[f"session_count_{window}"] = sum(_in_window(last * SECOND, now, window) for _, last in newest)
+    return found
 
 
-def _recencies(events: Sequence[Click], now: int) -> dict[str, float]:
-    def since(moments: Sequence[int]) -> float:
-        return min((now - max(moments)) / HOUR, TWO_YEARS) if moments else TWO_YEARS
+class Entry(NamedTuple):
+    """What an event did to an item in the cart; a removal's quantity is negative."""
 
-    values = {f"hours_since_{kind}": since([e["ts"] for e in events if e["event"] == kind]) for kind in KINDS}
-    values["hours_since_last_event"] = since([e["ts"] for e in events])
-    values["tenure_hours"] = (now - min(e["ts"] for e in events)) / HOUR
-    return values
+    ts: int
+    item: int
+    quantity: int
+    price: int
 
 
-def _lifetime(events: Sequence[Click], now: int) -> dict[str, float]:
-    counts = Counter(e["event"] for e in counted(events))
-    spend = sum(value(e) for e in events if e["event"] == "purchase") / 100
-    between = gaps(events)
-    mean = fmean(between) / 60 if between else 0.0
+def _cart(events: Sequence[Event], now: int) -> dict[str, float]:
+    emptied = max((event.ts for event in events if event.kind == "purchase"), default=-1)
+    signs = {"add_to_cart": 1, "remove_from_cart": -1}
+    entries = [
+        Entry(event.ts, hash64(item.name), signs[event.kind] * item.quantity, item.price)
+        for event in events
+        if event.kind in signs and emptied < event.ts >= now - 30 * DAY
+        for item in event.items
+        if item.name
+    ]
+    quantity, value = 0, 0
+    kept = sorted(entries)[-CART_ENTRIES:]
+    for item in {entry.item for entry in kept}:
+        of_item = [entry for entry in kept if entry.item == item]
+        held = max(0, sum(entry.quantity for entry in of_item))
+        added = [(entry.ts, entry.price) for entry in of_item if entry.quantity > 0]
+        quantity += held
+        value += held * max(added)[1] if added else 0
+    return {"cart_quantity": quantity, "cart_value": _money([value])}
+
+
+def _since(moments: Sequence[int], now: int) -> float:
+    return min((now - max(moments)) / HOUR, TWO_YEARS) if moments else TWO_YEARS
+
+
+def _by_kind(events: Iterable[Event]) -> dict[str, list[Event]]:
+    kinds: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        kinds[event.kind].append(event)
+    return kinds
+
+
+def _recency(events: Sequence[Event], now: int) -> dict[str, float]:
+    newest = {kind: _since([event.ts for event in found], now) for kind, found in _by_kind(events).items()}
+    found = {f"hours_since_{kind}": newest.get(kind, TWO_YEARS) for kind in KINDS}
+    found["hours_since_last_event"] = _since([event.ts for event in events], now)
+    found["tenure_hours"] = (now - min(event.ts for event in events)) / HOUR if events else 0.0
+    return found
+
+
+def _lifetime(events: Sequence[Event]) -> dict[str, float]:
+    moments, kinds = _moments(events), _by_kind(events)
+    orders = len(moments["purchase"])
+    spend = _money(event.value for event in kinds["purchase"])
     return {
-        "orders_total": counts["purchase"],
+        "orders_total": orders,
+        "refunds_total": len(moments["refund"]),
         "spend_total": spend,
-        "refunds_total": counts["refund"],
-        "refund_value_total": sum(value(e) for e in events if e["event"] == "refund") / 100,
+        "refund_value_total": _money(event.value for event in kinds["refund"]),
         "events_total": len(events),
-        "average_basket": spend / counts["purchase"] if counts["purchase"] else 0.0,
-        "visits_total": len(between) + 1,
-        "visit_gap_mean_hours": mean,
-        "visit_gap_deviation_hours": pstdev(between) / 60 if len(between) > 1 else 0.0,
-        "silence_ratio": (now - max(e["ts"] for e in events)) / HOUR / mean if between else 0.0,
+        "average_basket": spend / orders if orders else 0.0,
     }
 
 
-def _long(events: Sequence[Click], now: int) -> dict[str, float]:
-    values: dict[str, float] = {}
+class Step(NamedTuple):
+    """All events of one kind (of purchases and refunds: of one order) within one half hour of the clock."""
+
+    half_hour: int
+    kind: int
+    order: int
+    events: int
+    quantity: int
+    value: int
+
+
+def steps(events: Iterable[Event]) -> list[Step]:
+    """The newest 64 steps, by (half hour, kind, order)."""
+    groups: dict[tuple[int, int, int], list[Event]] = defaultdict(list)
+    for event in events:
+        text = event.order if event.kind == "purchase" else f"refund\x1f{event.order}"
+        order = hash64(text) % 2**31 if event.order else 0
+        groups[(event.ts // (30 * MINUTE), KINDS.index(event.kind), order)].append(event)
+    return [
+        Step(
+            *key,
+            len(groups[key]),
+            sum(item.quantity for event in groups[key] for item in event.items),
+            min(sum(event.value for event in groups[key]), SATURATED),
+        )
+        for key in sorted(groups)[-STEPS:]
+    ]
+
+
+def _long(events: Sequence[Event], now: int) -> dict[str, float]:
+    bought = [step for step in steps(events) if KINDS[step.kind] == "purchase"]
+    found: dict[str, float] = {}
     for days in (90, 180):
-        bought = [s for s in steps(events) if KINDS[s.kind] == "purchase" and s.slot >= now - days * DAY]
-        values |= {f"orders_{days}d": len(bought), f"spend_{days}d": sum(s.value for s in bought) / 100}
-    return values
-
-
-def first_silence(events: Sequence[Click]) -> int:
-    """Mean gap plus two deviations, between a day and sixty; fourteen days below four visits."""
-    between = gaps(events)
-    if len(between) + 1 < 4:
-        return 14 * DAY
-    return round(min(max((fmean(between) + 2 * pstdev(between)) * MINUTE, DAY), 60 * DAY))
-
-
-class Truth:
-    """A partition told record by record: who is to be scored when, and with which features."""
-
-    def __init__(self, rules: Rules) -> None:
-        self.arrived: dict[str, list[Click]] = defaultdict(list)
-        self.moments: list[Moment] = []
-        self.clock = -1
-        self.due: dict[str, int] = {}
-        self._rules = rules
-        self._last: dict[str, int] = {}
-
-    def tell(self, clock: int) -> None:
-        """Event time reaches `clock`: every silence due by then speaks, by due time and then by user."""
-        self.clock = max(self.clock, clock)
-        while ready := sorted((due, user) for user, due in self.due.items() if due <= self.clock):
-            due, user = ready[0]
-            self._moment(user, due, "silence")
-            self._wait(user, after=due)
-
-    def see(self, event: Click) -> None:
-        """One event arrives."""
-        user, ts = event["user_id"], event["ts"]
-        self.tell(ts)
-        before = len(distinct(self.arrived[user]))
-        self.arrived[user].append(event)
-        known = distinct(self.arrived[user])
-        if len(known) == before:
-            return
-        last = self._last.get(user)
-        self._wait(user, after=max(self.clock, last or -1))
-        wanted = KINDS.index(event["event"]) in self._rules.score_on and ts == max(e["ts"] for e in known)
-        if wanted and (last is None or ts - last >= max(self._rules.score_interval, 1)):
-            self._moment(user, ts, "event")
-
-    def _moment(self, user: str, now: int, kind: str) -> None:
-        self._last[user] = now
-        self.moments.append(Moment(user, now, kind, features(self.arrived[user], now)))
-
-    def _wait(self, user: str, after: int) -> None:
-        """The next silence: the first, or one two, four, ... times as long, up to 180 days."""
-        events = distinct(self.arrived[user])
-        last, silence = max(e["ts"] for e in events), first_silence(events)
-        later = [
-            last + (silence << k) for k in range(8) if silence << k <= 180 * DAY and last + (silence << k) > after
-        ]
-        self.due.pop(user, None)
-        if later:
-            self.due[user] = later[0]
+        recent = [step for step in bought if now - step.half_hour * 30 * MINUTE <= days * DAY]
+        found |= {f"orders_{days}d": len(recent), f"spend_{days}d": _money(step.value for step in recent)}
+    return found

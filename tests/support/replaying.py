@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from support.fakes import hashing_model
 
 from forestay.core.ladder import ModelIdentity
-from forestay.core.partition import Partition
+from forestay.core.partition import Partition, Sources
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, to_datetime
@@ -19,7 +19,7 @@ from forestay_schemas import ClockRecord
 
 FOLDER: Final = Path(__file__).parents[1] / "replay"
 RECORDING: Final = FOLDER / "shop.jsonl"
-CLOCK: Final = "forestay-clock"
+SOURCES: Final = Sources("clickstream", "forestay-clock", "forestay-identity")
 #: Silence after the last record, told by one clock record a partition.
 QUIET: Final = 40 * DAY
 
@@ -46,18 +46,19 @@ def replayed(path: Path = RECORDING, batch: int = 500) -> Outcome:
     outcome = Outcome([], [], [])
     for number, records in sorted(partitions.items()):
         value = ClockRecord(ts=to_datetime(last + QUIET)).model_dump_json().encode()
-        clock = SourceRecord(CLOCK, number, 0, last + QUIET, None, value)
+        clock = SourceRecord(SOURCES.clock, number, 0, last + QUIET, None, value)
         _work_off(number, [records, [clock]], batch, outcome)
     return outcome
 
 
 def _work_off(number: int, sources: list[list[SourceRecord]], batch: int, outcome: Outcome) -> None:
-    core = Partition(number, CLOCK, Rules(currency="GBP", dead_letter_limit=1.0), load_catalogue(DEFAULT_CATALOGUE))
+    rules = Rules(currency="GBP", dead_letter_limit=1.0)
+    core = Partition(number, SOURCES, rules, load_catalogue(DEFAULT_CATALOGUE))
     answer = hashing_model("replay")
     model = ModelIdentity("golden", "1", 60)
     for records in sources:
         for start in range(0, len(records), batch):
-            applied = core.apply(records[start : start + batch])
+            applied = core.apply(records[0].topic, records[start : start + batch])
             scores = {s.decision_id: p for s in applied.situations if (p := answer(s.input)) is not None}
             settled = core.settle(applied.situations, scores, model)
             outcome.decisions.extend(decision.model_dump_json() for decision in settled.decisions)

@@ -11,6 +11,7 @@ import onnxruntime
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
+from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.model_input import INPUT_DIGEST, ModelInput, model_input, stack
 from forestay.core.user_state import UserState
 from forestay.shell.scorer import OUTPUT, identity
@@ -24,7 +25,7 @@ def check_served(folder: Path) -> None:
     """Checks `config.pbtxt` against the core and the file against `config.pbtxt`."""
     config = text_format.Parse((folder / "config.pbtxt").read_text(), triton.ModelConfig())
     assert (config.name, config.backend) == (folder.name, "onnxruntime")
-    sample = stack([model_input(UserState(partition=0), 0)] * 3)
+    sample = stack([model_input(UserState(DEFAULT_FEATURES.new_parts()), DEFAULT_FEATURES, 0)] * 3)
     _check_inputs(config, sample)
     path = folder / "1" / "model.onnx"
     assert path.stat().st_size <= MAX_BYTES

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
-from support.builders import CLOCK_TOPIC, MODEL, TOPIC
+from support.builders import CLOCK_TOPIC, MODEL, SOURCES, TOPIC
 from support.fakes import Model
 
 from forestay.core.catalogue import Catalogue
+from forestay.core.mark import PartitionMark
 from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY, PartitionMark, decode_mark, decode_user
-from forestay.core.user_state import UserState
+from forestay.core.state_codec import MARK_KEY, decode_mark
 from forestay_schemas import Decision, RetentionAction
 
 DEAD_LETTERS: Final = "dead_letters"
@@ -44,12 +44,12 @@ class Logs:
         self.crash_in = None if self.crash_in is None else self.crash_in - 1
         self.topics[topic].append(record)
 
-    def recover(self) -> tuple[dict[str, UserState], PartitionMark | None, list[Decision]]:
+    def recover(self) -> tuple[dict[str, bytes], PartitionMark | None, list[Decision]]:
         """Returns users, mark, and the decisions beyond the mark."""
-        latest = {record.key: record.value or b"" for record in self.topics[STATE]}
+        latest = {record.key: record.value for record in self.topics[STATE]}
         marked = latest.pop(MARK_KEY, None)
         mark = None if marked is None else decode_mark(marked)
-        users = {(key or b"").decode(): decode_user(value) for key, value in latest.items()}
+        users = {(key or b"").decode(): value for key, value in latest.items() if value is not None}
         return users, mark, self.decisions()[mark.decisions if mark else 0 :]
 
     def decisions(self) -> list[Decision]:
@@ -63,8 +63,8 @@ class Life:
     """One worker's life over one partition, from recovery to the end of the sources or to a crash."""
 
     def __init__(self, logs: Logs, rules: Rules, catalogue: Catalogue, model: Model, random: Random) -> None:
-        self.core = Partition(0, CLOCK_TOPIC, rules, catalogue)
-        self._repeated = self.core.restore(*logs.recover())
+        self.core = Partition(0, SOURCES, rules, catalogue)
+        self._repeated = self.core.restore(*logs.recover()).actions
         self._logs = logs
         self._model = model
         self._random = random
@@ -94,7 +94,7 @@ class Life:
             left = left[size:]
 
     def _batch(self, batch: Sequence[SourceRecord]) -> None:
-        applied = self.core.apply(batch)
+        applied = self.core.apply(batch[0].topic, batch)
         answers = {s.decision_id: self._model(s.input) for s in applied.situations}
         known = {name: answer for name, answer in answers.items() if answer is not None}
         settled = self.core.settle(applied.situations, known, MODEL)

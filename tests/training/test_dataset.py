@@ -4,11 +4,13 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from support.builders import SOURCES
 from training.quick import RECORDING
 
 from forestay.core.catalogue import Catalogue, Offer
 from forestay.core.decode import decode_click
 from forestay.core.errors import DeadLetter
+from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.model_input import ModelInput, model_input
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
@@ -51,9 +53,9 @@ def test_a_live_row_is_the_workers_input_byte_for_byte(some_users: list[Recorded
         by_partition[message.partition].append(message)
     served: Content = {}
     for number, messages in by_partition.items():
-        partition = Partition(number, "clock", Rules(), catalogue)
+        partition = Partition(number, SOURCES, Rules(), catalogue)
         for start in range(0, len(messages), 500):
-            for situation in partition.apply(messages[start : start + 500]).situations:
+            for situation in partition.apply(SOURCES.clickstream, messages[start : start + 500]).situations:
                 silent = situation.trigger.kind == "silence"
                 key = (situation.user_id, situation.now, int(Origin.SILENCE if silent else Origin.EVENT))
                 served[key] = tuple(array.tobytes() for array in situation.input)
@@ -68,17 +70,19 @@ def test_a_calendar_row_is_the_core_applied_to_the_events_before_it(
     events = defaultdict(list)
     for message in some_users:
         try:
-            event = decode_click(message, None)
+            event = decode_click(message, Rules())
         except DeadLetter:
             continue
         events[event.user_id].append(event)
     for row in np.flatnonzero(rows.origins == Origin.CALENDAR)[::7]:
         now = int(rows.moments[row])
-        state = UserState(partition=0)
+        state = UserState(DEFAULT_FEATURES.new_parts())
         for event in events[str(rows.users[row])]:
-            if event.ts <= now:
-                apply_event(state, event)
-        assert tuple(array.tobytes() for array in model_input(state, now)) == _bytes(rows.inputs, row)
+            if event.ts <= now and not state.event_ids.seen(event.id_hash):
+                apply_event(state, event, Rules().lateness)
+        assert tuple(array.tobytes() for array in model_input(state, DEFAULT_FEATURES, now)) == _bytes(
+            rows.inputs, row
+        )
 
 
 @pytest.mark.parametrize("cutoff", [PUBLISHED[0], LAST])

@@ -6,9 +6,9 @@ import torch
 from transformers.models.bert.modeling_bert import BertLayer
 
 from forestay.core.event import EVENT_CODES
-from forestay.core.features import FEATURE_COUNT, FEATURE_NAMES
+from forestay.core.families.sequence import MAX_STEPS
+from forestay.core.feature_set import FEATURE_COUNT, FEATURE_NAMES
 from forestay.core.model_input import ModelInput
-from forestay.core.steps import MAX_STEPS
 from forestay_schemas.types import EventName
 from forestay_training.network import WIDTH, ChurnTransformer, NowLayer, bert_config
 from forestay_training.scaling import FeatureScaler

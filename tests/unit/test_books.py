@@ -7,9 +7,18 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.books_world import CLOCK, TOPIC, dead_letter, seen_action, seen_decision, world, worlds
+from support.books_world import (
+    CLOCK,
+    TOPIC,
+    changed_state,
+    dead_letter,
+    seen_action,
+    seen_decision,
+    state_of,
+    world,
+    worlds,
+)
 
-from forestay.core.user_state import UserState
 from forestay.demo.books import Books, Evidence, keep_books
 from forestay.demo.seen import Churn
 
@@ -82,7 +91,7 @@ def test_a_record_from_nowhere_is_found(evidence: Evidence, what: str) -> None:
         "foreign dead letter": evidence._replace(
             dead_letters=[*evidence.dead_letters, dead_letter(0, 9_999, topic=CLOCK)]
         ),
-        "user": evidence._replace(states={**evidence.states, "stranger": UserState(partition=0, applied=1)}),
+        "user": evidence._replace(states={**evidence.states, "stranger": state_of(applied=1)}),
     }
     assert not keep_books(added[what]).balance
 
@@ -94,13 +103,13 @@ def test_a_user_whose_state_is_off_is_found(evidence: Evidence, data: st.DataObj
     if what == "lost":
         states = {name: kept for name, kept in evidence.states.items() if name != user}
     elif what == "contact":
-        states = {**evidence.states, user: msgspec.structs.replace(state, contacts=state.contacts[1:])}
+        states = {**evidence.states, user: changed_state(state, contacts=state.contacts[1:])}
         if not state.contacts:
             return
     elif what == "score":
-        states = {**evidence.states, user: msgspec.structs.replace(state, scored_ts=10**13)}
+        states = {**evidence.states, user: changed_state(state, scored_ts=10**13)}
     else:
-        other = msgspec.structs.replace(state, **{what: getattr(state, what) + 1})
+        other = changed_state(state, **{what: getattr(state, what) + 1})
         states = {**evidence.states, user: other}
     assert not keep_books(evidence._replace(states=states)).balance
 

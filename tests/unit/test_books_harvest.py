@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from support.books_world import state_of
+from support.builders import encoded
 
-from forestay.core.state_codec import MARK_KEY, PartitionMark, encode_mark, encode_user
-from forestay.core.user_state import UserState
+from forestay.core.mark import PartitionMark
+from forestay.core.state_codec import MARK_KEY, encode_mark
 from forestay.demo.harvest import Harvest, Raw
 from forestay.demo.seen import Unreadable, read_action, read_dead_letter, read_decision
 from forestay.settings import TopicSettings
@@ -53,8 +55,8 @@ def test_every_topic_is_read_and_counted() -> None:
     harvest.take(raw(TOPICS.decisions, DECISION))
     harvest.take(raw(TOPICS.actions, ACTION))
     harvest.take(raw(TOPICS.dead_letters, b"{", headers=HEADERS))
-    harvest.take(raw(TOPICS.state, encode_user(UserState(partition=1, applied=3))))
-    harvest.take(raw(TOPICS.state, encode_mark(PartitionMark({"clickstream": 9}, 5, 1, 1)), key=MARK_KEY))
+    harvest.take(raw(TOPICS.state, encoded(state_of(applied=3))))
+    harvest.take(raw(TOPICS.state, encode_mark(PartitionMark({"clickstream": 9}, 5, 1, 1, 5)), key=MARK_KEY))
     assert (harvest.rungs, harvest.kinds, harvest.users) == ({"model": 1}, {"loyalty": 1}, 1)
     assert (harvest.dead_letters[0].topic, harvest.dead_letters[0].offset) == ("clickstream", 33)
     users, marks = harvest.states()
@@ -66,7 +68,7 @@ def test_every_topic_is_read_and_counted() -> None:
 def test_the_newest_state_stands_and_a_tombstone_removes_it() -> None:
     harvest = Harvest(TOPICS)
     for applied in (1, 2):
-        harvest.take(raw(TOPICS.state, encode_user(UserState(partition=1, applied=applied))))
+        harvest.take(raw(TOPICS.state, encoded(state_of(applied=applied))))
     assert harvest.states()[0]["u1"].applied == 2
     harvest.take(raw(TOPICS.state, None))
     assert harvest.states()[0] == {}
@@ -81,7 +83,7 @@ def test_the_newest_state_stands_and_a_tombstone_removes_it() -> None:
         (TOPICS.decisions, {**DECISION, "decided_at": "yesterday"}, b"u1"),
         (TOPICS.actions, {**ACTION, "kind": "serenade"}, b"u1"),
         (TOPICS.dead_letters, b"{", b"u1"),
-        (TOPICS.state, encode_user(UserState(partition=1)), None),
+        (TOPICS.state, encoded(state_of()), None),
     ],
 )
 def test_what_cannot_be_read_is_named_by_its_place(topic: str, value: Any, key: bytes | None) -> None:
@@ -94,9 +96,9 @@ def test_what_cannot_be_read_is_named_by_its_place(topic: str, value: Any, key: 
 def test_damaged_and_doubled_state_is_named() -> None:
     harvest = Harvest(TOPICS)
     harvest.take(raw(TOPICS.state, b"\x63nonsense", key=b"damaged"))
-    harvest.take(raw(TOPICS.state, encode_user(UserState(partition=1)), key=b"doubled"))
-    harvest.take(raw(TOPICS.state, encode_user(UserState(partition=2)), key=b"doubled", partition=2))
-    harvest.take(raw(TOPICS.state, encode_user(UserState(partition=2)), key=b"\xff"))
+    harvest.take(raw(TOPICS.state, encoded(state_of()), key=b"doubled"))
+    harvest.take(raw(TOPICS.state, encoded(state_of()), key=b"doubled", partition=2))
+    harvest.take(raw(TOPICS.state, encoded(state_of()), key=b"\xff"))
     harvest.states()
     assert sorted(note.split()[1 if note.startswith("user") else 3] for note in harvest.unreadable) == [
         "b'\\xff'",

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import ValidationError
-from support.builders import catalogue, offer, situation
+from support.builders import catalogue, lived, offer, situation
 
 from forestay.core.catalogue import MAX_OFFERS, Catalogue
+from forestay.core.contact import MAX_CONTACTS
 from forestay.core.decide import decide, remember
 from forestay.core.policy import draw
 from forestay.core.units import DAY
-from forestay.core.user_state import MAX_CONTACTS, UserState
 from forestay.settings import DEFAULT_CATALOGUE
 from forestay_schemas import ActionKind, Candidate, Churn, Rung
 
@@ -48,7 +48,7 @@ def test_what_cannot_work_is_refused_by_name(content: dict[str, Any], named: str
 
 
 def test_contacts_are_remembered_up_to_their_bound_the_newest_last() -> None:
-    state, shop = UserState(partition=0), catalogue(offer("a"), policy={"exploration": 0})
+    state, shop = lived(), catalogue(offer("a"), policy={"exploration": 0})
     churn = Churn(probability=0.9, horizon_days=60, model="m", version="1", rung=Rung.RULE)
     for day in range(MAX_CONTACTS + 5):
         at = situation({"spend_180d": 100, "tenure_hours": 1}, now=day * DAY)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from support.builders import START, click, partition, source, stream, tick
+from support.builders import SOURCES, START, TOPIC, apply, click, partition, source, states, stream, tick
 
 from forestay.core.decode import MAX_DEAD_LETTER_BYTES, MAX_VALUE_BYTES, dead_letter, decode_click, decode_clock
 from forestay.core.errors import DeadLetter, ForestayError
@@ -12,8 +12,7 @@ from forestay.core.event import PURCHASE, Event
 from forestay.core.hashing import hash64
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import encode_user
-from forestay.core.units import MINUTE
+from forestay.core.units import DAY, MINUTE
 from forestay_schemas.click_event import MAX_PROPERTIES_BYTES
 from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
 
@@ -21,12 +20,12 @@ FAR = 300_000_000_000_000  # a record timestamp later than any moment a contract
 
 
 def decode(event: dict[str, Any], timestamp: int = FAR) -> Event:
-    return decode_click(source(event, timestamp=timestamp), None)
+    return decode_click(source(event, timestamp=timestamp), Rules())
 
 
 def refused(record: SourceRecord, currency: str | None = None) -> DeadLetter:
     with pytest.raises(DeadLetter) as caught:
-        decode_click(record, currency)
+        decode_click(record, Rules(currency=currency))
     return caught.value
 
 
@@ -40,14 +39,16 @@ def test_every_field_becomes_the_number_the_core_needs() -> None:
         click(event="purchase", price=2.674, quantity=3, order_id="o", item_id="i", category="a/b", country="DE")
     )
     assert (event.kind, event.ts, event.value, event.quantity) == (PURCHASE, START, 267 * 3, 3)
-    assert (event.item, event.category, event.country) == (hash64("i"), hash64("a/b"), "DE")
+    (line,) = event.items
+    assert (line.item, line.category, line.price, line.quantity) == (hash64("i"), hash64("a/b"), 267, 3)
+    assert event.country == "DE"
     assert event.id_hash == hash64("e1")
     assert event.order != 0
 
 
 def test_what_an_event_does_not_name_is_nought() -> None:
     event = decode(click())
-    assert (event.order, event.item, event.category, event.value, event.quantity) == (0, 0, 0, 0, 1)
+    assert (event.order, event.items, event.value, event.quantity) == (0, [], 0, 1)
     assert (event.country, event.timezone) == (None, None)
 
 
@@ -175,9 +176,9 @@ def test_a_user_id_outside_ascii_is_keyed_in_utf_8() -> None:
 
 def test_only_the_shops_currency_is_taken_where_one_is_set() -> None:
     assert refused(source(click(currency="USD")), "EUR").code == "other_currency"
-    assert decode_click(source(click(currency="EUR")), "EUR").event_id == "e1"
-    assert decode_click(source(click()), "EUR").event_id == "e1"
-    assert decode_click(source(click(currency="USD")), None).event_id == "e1"
+    assert decode_click(source(click(currency="EUR")), Rules(currency="EUR")).event_id == "e1"
+    assert decode_click(source(click()), Rules(currency="EUR")).event_id == "e1"
+    assert decode_click(source(click(currency="USD")), Rules()).event_id == "e1"
 
 
 def test_size_and_absence_are_seen_before_anything_is_read() -> None:
@@ -190,7 +191,7 @@ def test_a_dead_letter_keeps_every_byte_and_says_where_it_came_from() -> None:
     headers = [("trace", b"\x00\xff"), ("trace", None), ("forestay-error", b"older")]
     core = partition()
     record = source(b"\xff\xfe", 7, key=b"\x00", partition=0, headers=headers)
-    letter = core.apply([record]).dead_letters[0]
+    letter = apply(core, [record]).dead_letters[0]
     assert (letter.key, letter.value) == (b"\x00", b"\xff\xfe")
     assert list(letter.headers[:3]) == headers
     added = dict(letter.headers[3:])
@@ -205,30 +206,30 @@ def test_a_dead_letter_keeps_every_byte_and_says_where_it_came_from() -> None:
 
 def test_a_bad_record_leaves_its_neighbours_alone() -> None:
     alone, beside = partition(), partition()
-    alone.apply([source(click(), 0), source(click("e2"), 2)])
-    beside.apply([source(click(), 0), source(b"{", 1), source(click("e2"), 2)])
-    assert encode_user(alone.users["u1"]) == encode_user(beside.users["u1"])
+    apply(alone, [source(click(), 0), source(click("e2"), 2)])
+    apply(beside, [source(click(), 0), source(b"{", 1), source(click("e2"), 2)])
+    assert states(alone) == states(beside)
     assert beside.positions == {"clickstream": 3}
 
 
 def test_a_clock_record_out_of_contract_is_a_dead_letter_too() -> None:
     core = partition(Rules(dead_letter_limit=1.0))
     broken = [tick(START, n)._replace(value=value) for n, value in enumerate([b"{", None, b'{"ts": 1, "more": 2}'])]
-    letters = core.apply(broken).dead_letters
+    letters = core.apply(SOURCES.clock, broken).dead_letters
     assert [dict(letter.headers)["forestay-error"] for letter in letters] == [b"not_json", b"not_json", b"contract"]
     assert core.clock == -1
 
 
 def test_offsets_may_jump_but_never_fall() -> None:
     core = partition()
-    core.apply([source(click(), 3), source(click("e2"), 9)])
+    apply(core, [source(click(), 3), source(click("e2"), 9)])
     with pytest.raises(ForestayError, match="offset 9 came after 9"):
-        core.apply([source(click("e3"), 9)])
+        apply(core, [source(click("e3"), 9)])
     assert stream(click())[0].offset == 0
 
 
 def test_a_dead_letter_too_large_for_a_broker_is_cut_and_says_so() -> None:
-    letter = dead_letter(source(b"x" * 6_000_000, 7), DeadLetter("not_json", "no JSON"))
+    letter = dead_letter(TOPIC, 0, source(b"x" * 6_000_000, 7), DeadLetter("not_json", "no JSON"))
     headers = dict(letter.headers)
     assert len(letter.value or b"") + len(letter.key or b"") <= MAX_DEAD_LETTER_BYTES
     assert headers["forestay-offset"] == b"7"
@@ -237,6 +238,17 @@ def test_a_dead_letter_too_large_for_a_broker_is_cut_and_says_so() -> None:
 
 def test_a_large_dead_letter_that_fits_is_untouched() -> None:
     record = source(b"x" * 900_000, 7)
-    letter = dead_letter(record, DeadLetter("not_json", "no JSON"))
+    letter = dead_letter(TOPIC, 0, record, DeadLetter("not_json", "no JSON"))
     assert (letter.key, letter.value) == (record.key, record.value)
     assert "forestay-cut" not in dict(letter.headers)
+
+
+def test_where_the_stream_is_live_a_wrong_clock_of_the_producer_moves_no_time() -> None:
+    """The record's own timestamp comes from the same clock: of the year 2095, it would make all others too late."""
+    core = partition()
+    year_2095 = START + 69 * 365 * DAY
+    wrong = source(click(ts=year_2095), timestamp=year_2095)
+    applied = core.apply(TOPIC, [wrong], START)
+    assert dict(applied.dead_letters[0].headers)["forestay-error"] == b"in_the_future"
+    assert (core.clock, core.watermark) == (-1, -1)
+    assert core.apply(TOPIC, [source(click(), offset=1)], START).dead_letters == []

@@ -2,9 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import click, partition, source
+from support.builders import apply, click, partition, source
 
-from forestay.core.errors import FloodError
 from forestay.core.flood import FloodGuard
 from forestay.core.rules import Rules
 
@@ -13,10 +12,10 @@ def stopped_at(outcomes: list[bool], limit: float) -> int | None:
     """Returns how many records passed before the guard stopped the line, None if it did not."""
     guard = FloodGuard(limit)
     for number, failed in enumerate(outcomes):
-        try:
-            guard.saw(failed=failed)
-        except FloodError:
+        if failed and guard.failed() is not None:
             return number
+        if not failed:
+            guard.passed()
     return None
 
 
@@ -62,9 +61,9 @@ def test_in_a_short_stream_the_share_is_exact(failed: int, fine: int) -> None:
 def test_the_error_says_what_to_do_and_the_batch_is_not_applied_further() -> None:
     core = partition(Rules(dead_letter_limit=0.5))
     records = [source(b"{", number) for number in range(150)]
-    applied = core.apply([*records, source(click(), 150)])
+    applied = apply(core, [*records, source(click(), 150)])
     assert "100 of the last 100" in str(applied.flood)
     assert "`forestay tail dead-letters`" in str(applied.flood)
     assert len(applied.dead_letters) == 100
     assert core.positions == {"clickstream": 100}
-    assert core.users == {}
+    assert core.users.ids() == []

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from support.builders import START, catalogue, offer, situation
 
+from forestay.core.contact import MAX_CONTACTS, Contact
 from forestay.core.guardrails import in_holdout, screen
 from forestay.core.hashing import unit_interval
 from forestay.core.situation import Situation
 from forestay.core.units import DAY, HOUR
-from forestay.core.user_state import MAX_CONTACTS, Contact
 
 RICH = {"orders_total": 5.0, "spend_total": 100.0}
 

@@ -3,15 +3,23 @@
 from math import inf, nan
 
 import pytest
-from support.builders import MODEL, START, click, partition, settle, situation, source
+from support.builders import MODEL, START, click, partition, settle, situation, source, user
 
+from forestay.core.contact import Score
 from forestay.core.ladder import RULE_MODEL, climb, rule_probability
+from forestay.core.partition import Partition
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR
-from forestay.core.user_state import Score
 from forestay_schemas import Rung
 
 FRESH = Score(0.25, START - DAY, "6")
+
+
+def remembered(core: Partition) -> tuple[float, int, str]:
+    """The score remembered of the user."""
+    score = user(core).score
+    assert score is not None
+    return score.probability, score.ts, score.version
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0, 0.5, 5e-324])
@@ -37,7 +45,7 @@ def test_the_last_score_stands_in_up_to_its_age_and_no_longer(age: int, rung: Ru
 
 def test_the_rule_says_even_odds_at_twice_the_usual_gap_and_rises_with_silence() -> None:
     def rule(silent: float, gap: float) -> float:
-        return rule_probability(situation({"hours_since_last_event": silent, "visit_gap_mean_hours": gap}))
+        return rule_probability(situation({"hours_since_last_event": silent, "session_gap_mean_hours": gap}))
 
     assert rule(200, 100) == pytest.approx(0.5)
     # Thirty days are the usual gap of a user without a rhythm.
@@ -56,13 +64,13 @@ def test_a_partition_climbs_down_and_up_again_and_stamps_each_rung() -> None:
         rungs.append((decisions[-1].churn.rung.value, decisions[-1].churn.probability))
     assert [rung for rung, _ in rungs] == ["rule", "model", "cached", "cached", "rule", "model"]
     assert [p for rung, p in rungs if rung != "rule"] == [0.7, 0.7, 0.7, 0.2]
-    assert core.users["u1"].score == Score(0.2, START + 5 * DAY, "7")
+    assert remembered(core) == (0.2, START + 5 * DAY, "7")
 
 
 def test_only_the_models_own_answers_are_remembered_as_scores() -> None:
     core = partition()
     settle(core, [source(click(), 0)], None)
-    assert core.users["u1"].score is None
+    assert user(core).score is None
     settle(core, [source(click("e2", ts=START + HOUR), 1)], 0.123456789)
     # Rounded as logged: a score taken from the log after a crash is the same score.
-    assert core.users["u1"].score == Score(0.123457, START + HOUR, "7")
+    assert remembered(core) == (0.123457, START + HOUR, "7")

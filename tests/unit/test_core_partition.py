@@ -3,21 +3,42 @@
 from typing import Any
 
 import pytest
-from support.builders import CLOCK_TOPIC, MODEL, START, catalogue, click, offer, partition, settle, source, tick
+from support.builders import (
+    CLOCK_TOPIC,
+    MODEL,
+    SOURCES,
+    START,
+    apply,
+    catalogue,
+    click,
+    encoded,
+    offer,
+    partition,
+    settle,
+    source,
+    states,
+    tick,
+    user,
+)
 
-from forestay.core.partition import Partition, Settled
+from forestay.core.deciding import Settled
+from forestay.core.mark import PartitionMark
+from forestay.core.partition import Partition
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY, PartitionMark, decode_user
+from forestay.core.state_codec import MARK_KEY
 from forestay.core.units import DAY, HOUR
-from forestay.core.user_state import Contact, Score, UserState
 from forestay_schemas import RetentionAction, TriggerKind
 
 SHOP = catalogue(offer("a", payload={"n": 1}), cooldown_days=1, policy={"exploration": 0})
 BOUGHT: dict[str, Any] = {"event": "purchase", "price": 50}
 
 
-def buy(offset: int, day: float = 0, user: str = "u1", **more: Any) -> Any:
-    return source(click(f"e{offset}", user, ts=START + round(day * DAY), **BOUGHT, **more), offset)
+def contacts(core: Partition) -> list[tuple[int, str]]:
+    return [(contact.ts, contact.offer_id) for contact in user(core).contacts]
+
+
+def buy(offset: int, day: float = 0, who: str = "u1", **more: Any) -> Any:
+    return source(click(f"e{offset}", who, ts=START + round(day * DAY), **BOUGHT, **more), offset)
 
 
 def restarted(
@@ -25,9 +46,9 @@ def restarted(
 ) -> tuple[Partition, list[RetentionAction]]:
     """Returns the partition after a crash in a commit (only the users in `keep`, no mark) and what it repeats."""
     records = {record.key: record.value or b"" for record in core.checkpoint(0, 1)}
-    users = {user: decode_user(records[user.encode()]) for user in keep}
-    fresh = Partition(0, CLOCK_TOPIC, Rules(), shop)
-    return fresh, fresh.restore(users, None, settled.decisions)
+    users = {name: records[name.encode()] for name in keep}
+    fresh = Partition(0, SOURCES, Rules(), shop)
+    return fresh, fresh.restore(users, None, settled.decisions).actions
 
 
 def test_a_decision_in_the_log_is_not_made_again_and_its_action_is_repeated_byte_for_byte() -> None:
@@ -37,7 +58,7 @@ def test_a_decision_in_the_log_is_not_made_again_and_its_action_is_repeated_byte
     again, repeated = restarted(core, keep=set(), settled=first)
     assert settle(again, [buy(0)], 0.1) == ([], [])
     assert [a.model_dump_json() for a in repeated] == [a.model_dump_json() for a in first.actions]
-    assert again.users == core.users
+    assert states(again) == states(core)
     assert settle(again, [buy(1, day=0.5)], 0.9).actions == []
 
 
@@ -47,18 +68,18 @@ def test_a_state_from_after_the_decision_needs_nothing_repeated() -> None:
     again, repeated = restarted(core, keep={"u1"}, settled=first)
     assert repeated == []
     assert settle(again, [buy(0)], 0.9) == ([], [])
-    assert again.users == core.users
+    assert states(again) == states(core)
 
 
 def test_a_contact_in_the_log_counts_even_if_its_cause_does_not_come_again() -> None:
     """Topics may be read in another order after a crash; the cap must hold all the same."""
     core = partition(shop=SHOP)
     settle(core, [buy(0)], None)
-    before = {"u1": decode_user(core.checkpoint(0, 1)[0].value or b"")}
+    before = {"u1": core.checkpoint(0, 1)[0].value or b""}
     silence = settle(core, [tick(START + 14 * DAY + 6 * HOUR, 0)], 0.9)
     assert silence.decisions[0].trigger.kind is TriggerKind.SILENCE
-    again = Partition(0, CLOCK_TOPIC, Rules(), SHOP)
-    repeated = again.restore(before, PartitionMark({"clickstream": 1}, START, 1, 1), silence.decisions)
+    again = Partition(0, SOURCES, Rules(), SHOP)
+    repeated = again.restore(before, PartitionMark({"clickstream": 1}, START, 1, 1, START), silence.decisions).actions
     assert repeated == silence.actions
     # The event that the first life saw after the clock comes before it now.
     late = settle(again, [buy(1, day=14.1)], 0.9)
@@ -70,11 +91,12 @@ def test_a_contact_in_the_log_counts_even_if_its_cause_does_not_come_again() -> 
 def test_a_user_known_from_the_log_alone_is_remembered() -> None:
     core = partition(shop=SHOP)
     first = settle(core, [buy(0)], 0.9)
-    again = Partition(0, CLOCK_TOPIC, Rules(), SHOP)
+    again = Partition(0, SOURCES, Rules(), SHOP)
     again.restore({}, None, first.decisions)
-    state = again.users["u1"]
-    assert (state.contacts, state.applied) == ([Contact(START, "a")], 0)
-    assert state.score == Score(0.9, START, "7")
+    state = user(again)
+    assert (contacts(again), state.applied) == ([(START, "a")], 0)
+    assert state.score is not None
+    assert (state.score.probability, state.score.ts, state.score.version) == (0.9, START, "7")
     assert [record.key for record in again.checkpoint(1, 2)] == [b"u1", MARK_KEY]
 
 
@@ -83,32 +105,25 @@ def test_an_offer_withdrawn_since_is_not_repeated_but_stays_remembered() -> None
     first = settle(core, [buy(0)], 0.9)
     again, repeated = restarted(core, keep=set(), settled=first, shop=catalogue(offer("other")))
     assert repeated == []
-    assert again.users["u1"].contacts == [Contact(START, "a")]
+    assert contacts(again) == [(START, "a")]
 
 
 def test_replayed_events_are_skipped_by_their_own_users_state() -> None:
     core = partition()
-    settle(core, [buy(0), buy(1, user="u2"), buy(2)])
-    users = {"u1": core.users["u1"]}
+    settle(core, [buy(0), buy(1, who="u2"), buy(2)])
+    users = {"u1": encoded(user(core))}
     again = partition()
     again.restore(users, None)
-    settle(again, [buy(0), buy(1, user="u2"), buy(2), buy(3)])
-    assert (again.users["u1"].applied, again.users["u2"].applied) == (3, 1)
-    assert again.users["u1"].duplicates == 0
-
-
-def test_an_offset_of_another_partition_skips_nothing() -> None:
-    core = partition()
-    core.restore({"u1": UserState(partition=5, offset=100)}, None)
-    settle(core, [buy(0)])
-    assert (core.users["u1"].applied, core.users["u1"].partition, core.users["u1"].offset) == (1, 0, 0)
+    settle(again, [buy(0), buy(1, who="u2"), buy(2), buy(3)])
+    assert (user(again).applied, user(again, "u2").applied) == (3, 1)
+    assert user(again).duplicates == 0
 
 
 def test_a_duplicate_is_counted_moves_the_offset_and_asks_for_nothing() -> None:
     core = partition(Rules(score_interval=0))
     twice = source(click("e0", ts=START, **BOUGHT), 1)
     assert len(settle(core, [buy(0), twice]).decisions) == 1
-    state = core.users["u1"]
+    state = user(core)
     assert (state.applied, state.duplicates, state.offset) == (1, 1, 1)
 
 
@@ -127,7 +142,7 @@ def test_an_event_that_is_not_the_newest_asks_for_no_score() -> None:
     core = partition(Rules(score_interval=0))
     settle(core, [buy(0, day=2)])
     assert settle(core, [buy(1, day=1)]).decisions == []
-    assert core.users["u1"].applied == 2
+    assert user(core).applied == 2
 
 
 def test_the_trigger_names_the_record_and_for_a_silence_the_one_that_made_it_due() -> None:
@@ -142,7 +157,7 @@ def test_the_trigger_names_the_record_and_for_a_silence_the_one_that_made_it_due
 
 def test_an_unknown_answer_to_nobodys_question_is_ignored() -> None:
     core = partition()
-    found = core.apply([buy(0)]).situations
+    found = apply(core, [buy(0)]).situations
     settled = core.settle(found, {"0" * 32: 0.5}, MODEL)
     assert settled.decisions[0].churn.rung == "rule"
 
@@ -151,7 +166,7 @@ def test_a_silence_found_after_its_offers_have_expired_is_decided_and_not_acted_
     shop = catalogue(offer("brief", expires_after_hours=48), offer("long", expires_after_hours=720, effect=0.1))
     core = partition(shop=shop)
     settle(core, [buy(0)], None)
-    core.users["u1"].contacts.clear()
+    user(core).contacts.clear()
     late = settle(core, [tick(START + 17 * DAY, 0)], 0.9)
     assert [one.code for one in late.decisions[0].suppressed] == ["too_late"]
     assert [action.offer_id for action in late.actions] == ["long"]

@@ -14,6 +14,7 @@ import pytest
 from forestay.core.decode import decode_click
 from forestay.core.errors import DeadLetter
 from forestay.core.record import SourceRecord
+from forestay.core.rules import Rules
 from forestay.recording import RecordedMessage, Recording, open_recording
 from forestay_training.online_retail import convert, main
 from forestay_training.online_retail_faults import FAULTS, NOTE, REPEATS
@@ -123,10 +124,10 @@ def test_each_broken_record_is_broken_in_its_own_way(messages: list[RecordedMess
     for message in messages:
         if note(message).startswith("broken"):
             with pytest.raises(DeadLetter) as caught:
-                decode_click(SourceRecord(*message), "GBP")
+                decode_click(SourceRecord(*message), Rules(currency="GBP"))
             reasons[note(message)] = str(caught.value)
         else:
-            decode_click(SourceRecord(*message), "GBP")
+            decode_click(SourceRecord(*message), Rules(currency="GBP"))
     assert reasons.keys() == {f"broken on purpose: {name}" for name in FAULTS}
     assert len(set(reasons.values())) == len(FAULTS)
 

@@ -7,6 +7,7 @@ import pytest
 from forestay.core.decode import decode_click
 from forestay.core.errors import DeadLetter
 from forestay.core.record import SourceRecord
+from forestay.core.rules import Rules
 from forestay.recording import Recording, open_recording
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
@@ -47,7 +48,7 @@ def test_events_keep_the_contract_and_the_dozen_does_not(recording: Recording) -
         if row not in notes and row % STEP:
             continue
         try:
-            decode_click(SourceRecord(*message), "GBP")
+            decode_click(SourceRecord(*message), Rules(currency="GBP"))
         except DeadLetter:
             assert notes[row].startswith("broken")
             dead += 1

@@ -21,6 +21,7 @@ from forestay_schemas import (
     rfc3339,
 )
 
+ONE = {"item_id": "i", "item_name": "n", "category": "c", "brand": "b", "price": 1, "quantity": 1}
 MOMENT = datetime(2026, 1, 31, 12, 0, 0, 1_999, tzinfo=UTC)
 
 
@@ -31,8 +32,8 @@ def outputs() -> tuple[Decision, RetentionAction]:
 
 
 def test_the_package_offers_exactly_these_names() -> None:
-    contracts = ["Candidate", "Churn", "ClickEvent", "ClockRecord", "Decision", "ExperimentArm", "PolicyStamp"]
-    contracts += ["Reason", "RetentionAction", "Suppressed", "Trigger"]
+    contracts = ["Candidate", "Churn", "ClickEvent", "ClockRecord", "Decision", "ExperimentArm", "Item"]
+    contracts += ["PolicyStamp", "Reason", "RetentionAction", "Suppressed", "Trigger"]
     words = ["ActionKind", "EventName", "Rung", "TriggerKind"]
     assert set(forestay_schemas.__all__) == {*contracts, *words, "rfc3339"}
     assert all(hasattr(forestay_schemas, name) for name in forestay_schemas.__all__)
@@ -42,10 +43,12 @@ def test_event_names_are_the_designs_and_in_their_stored_order() -> None:
     """The order is part of state records and of the model's input: append only."""
     browsing = ["page_view", "search", "view_item_list", "view_item", "add_to_cart", "remove_from_cart"]
     buying = ["add_to_wishlist", "begin_checkout", "purchase", "refund"]
-    assert list(EventName) == [*browsing, *buying, "login", "sign_up", "review", "contact_support"]
+    further = ["view_cart", "select_item", "view_promotion", "select_promotion", "add_shipping_info"]
+    further += ["add_payment_info"]
+    assert list(EventName) == [*browsing, *buying, "login", "sign_up", "review", "contact_support", *further]
     assert set(ActionKind) == {"recommendation", "promotion", "loyalty", "outreach", "message", "review_risk"}
     assert list(Rung) == ["model", "cached", "rule"]
-    assert list(TriggerKind) == ["event", "silence"]
+    assert list(TriggerKind) == ["event", "silence", "pattern"]
 
 
 @pytest.mark.parametrize(
@@ -130,3 +133,33 @@ def test_unknown_fields_of_an_event_are_kept_in_properties_and_its_own_come_firs
     assert event.properties == {"utm": "own", "b": [1, None]}
     assert ClickEvent.model_validate(click(utm="x")).properties == {"utm": "x"}
     assert ClickEvent.model_validate(click()).properties == {}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"items": [{"item_id": "i"}] * 200},
+        {"items": [{"item_name": "n", "price": 0, "quantity": 1, "affiliation": "kept nowhere"}]},
+        {"items": [], "item_id": "i"},
+    ],
+)
+def test_an_event_names_its_items_at_the_top_or_in_a_list(fields: dict[str, Any]) -> None:
+    event = ClickEvent.model_validate(click(**fields))
+    assert len(event.items) == len(fields["items"])
+    assert ClickEvent.model_validate_json(event.model_dump_json()) == event
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"items": [{"item_id": "i"}] * 201}, "items"),
+        ({"items": [{"price": 1}]}, "needs item_id or item_name"),
+        ({"items": [{"item_name": ""}]}, "needs item_id or item_name"),
+        ({"items": [{"item_id": "i", "quantity": 0}]}, "items.0.quantity"),
+        ({"items": [{"item_id": "i", "price": float("inf")}]}, "items.0.price"),
+        *(({"items": [{"item_id": "i"}], name: value}, f"no {name} beside") for name, value in ONE.items()),
+    ],
+)
+def test_items_in_two_places_or_out_of_bounds_are_refused(fields: dict[str, Any], where: str) -> None:
+    with pytest.raises(ValidationError, match=where):
+        ClickEvent.model_validate(click(**fields))

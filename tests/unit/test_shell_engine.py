@@ -9,11 +9,13 @@ from faust.types import TP
 from support.builders import MODEL, catalogue
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
-from forestay.core.state_codec import PartitionMark
+from forestay.core.mark import PartitionMark
+from forestay.core.rules import Rules
 from forestay.settings import Settings
 from forestay.shell import engine as module
 from forestay.shell.engine import Engine
 from forestay.shell.pipeline import Outside
+from forestay.shell.placement import Placement
 from forestay.shell.recovery import Recovered
 from forestay.shell.timings import Timings
 
@@ -29,7 +31,7 @@ class Changelog:
         self.readings += 1
         position = 100 * self.readings
         await self.may_end.wait()
-        mark = PartitionMark({"clickstream": position}, 0, 0, self.readings)
+        mark = PartitionMark({"clickstream": position}, 0, 0, self.readings, 0)
         return {number: Recovered({}, mark, [], 0) for number in partitions}
 
 
@@ -44,8 +46,10 @@ def engine_for(failures: list[BaseException]) -> Engine:
     settings = Settings()
     source: Any = None
     scorer = FakeScorer(MODEL, hashing_model("a"))
-    outside = Outside(scorer, FakePublisher(), source, settings.topics, settings.worker, Timings())
-    return Engine(settings, catalogue(), outside, failures.append)
+    outside = Outside(
+        scorer, FakePublisher(), source, settings.topics, settings.worker, Timings(), Placement("murmur2", 1)
+    )
+    return Engine(settings, Rules(), catalogue(), outside, failures.append)
 
 
 async def test_a_handover_during_recovery_starts_nothing_and_the_next_assignment_reads_anew(

@@ -3,13 +3,14 @@
 from typing import Any, NamedTuple
 
 from faust.types import TP
-from support.builders import CLOCK_TOPIC, MODEL, TOPIC, catalogue, click, source
+from support.builders import MODEL, SOURCES, TOPIC, catalogue, click, source, user
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
-from forestay.core.partition import Partition
+from forestay.core.partition import Partition, Restored
 from forestay.core.rules import Rules
 from forestay.settings import TopicSettings, WorkerSettings
 from forestay.shell.pipeline import Outside, Pipeline
+from forestay.shell.placement import Placement
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk
 
@@ -47,16 +48,19 @@ class Line(NamedTuple):
         await self.pipeline._process(chunk)
 
     def applied(self) -> int:
-        return sum(state.applied for state in self.pipeline.core.users.values())
+        core = self.pipeline.core
+        return sum(user(core, user_id).applied for user_id in core.users.ids())
 
 
 def line(offsets: list[int]) -> Line:
     log = Log(offsets)
-    core = Partition(0, CLOCK_TOPIC, Rules(), catalogue())
+    core = Partition(0, SOURCES, Rules(), catalogue())
     scorer = FakeScorer(MODEL, hashing_model("a"))
     settings = WorkerSettings(commit_interval_seconds=60)
-    outside: Any = Outside(scorer, FakePublisher(), log, TopicSettings(), settings, Timings())
-    return Line(log, Pipeline(core, [], 0, 1, outside))
+    outside: Any = Outside(
+        scorer, FakePublisher(), log, TopicSettings(), settings, Timings(), Placement("murmur2", 1)
+    )
+    return Line(log, Pipeline(core, Restored([], []), 0, 1, outside))
 
 
 async def test_marks_of_transactions_are_passed_over_though_a_fetch_is_always_ahead() -> None:
