@@ -27,7 +27,9 @@ def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "160")
     for name in ("FORESTAY_CONFIG", "FORESTAY_KAFKA__BOOTSTRAP_SERVERS"):
-        monkeypatch.delenv(name, raising=False)
+        # Set first: what a command sets in its own process is then taken back at the end, too.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
 
 def forestay(*args: str, stdin: str | None = None) -> Result:
