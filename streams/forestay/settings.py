@@ -33,7 +33,7 @@ from pydantic_settings import (
 from forestay import compiled
 from forestay.core.errors import ConfigurationError
 from forestay.core.event import EVENT_CODES
-from forestay.core.families.windows import WINDOWS, Window, nested
+from forestay.core.families.windows import MAX_BUCKETS, WINDOWS, Window, nested
 from forestay.core.feature_set import FAMILY_NAMES, FeatureSet
 from forestay.core.feature_stream import FeatureStream
 from forestay.core.partition import Sources
@@ -151,7 +151,7 @@ class EngineSettings(_Group):
     )
     idle_days: float = Field(default=730, gt=180, le=36_500, description="a user silent for longer is forgotten")
     live_users: int = Field(
-        default=10_000, ge=1, description="users of a partition held unpacked (10 kB each); fewer if it has many"
+        default=20_000, ge=1, description="users of a partition held unpacked (4 kB each); fewer if it has many"
     )
     merge_identities: bool = Field(
         default=True, description="an event with user_id and anonymous_id makes these one user (docs/identity.md)"
@@ -187,7 +187,7 @@ class WindowSettings(_Group):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")]
     bucket_seconds: int = Field(ge=1, le=31 * 86_400)
-    buckets: int = Field(ge=1, le=400)
+    buckets: int = Field(ge=1, le=MAX_BUCKETS)
 
 
 class FeatureSettings(_Group):

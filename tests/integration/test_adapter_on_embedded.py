@@ -1,6 +1,5 @@
 """The adapter agent on the embedded broker: keyed by user, nothing lost under kills, failures in the dead letters."""
 
-import asyncio
 import json
 import os
 import signal
@@ -14,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
+from support.embedded import Outgoing, embedded_kafka, running, send_records
 from support.workers import TopicReader, environment
 
 from forestay.embedded.broker import EmbeddedBroker
-from forestay.settings import AdapterSettings, KafkaSettings, Settings, TopicSettings
+from forestay.settings import AdapterSettings, Settings, TopicSettings
 from forestay.shell.kafka_clients import connection_options
 from forestay.shell.placement import Placement
 from forestay.shell.topics import admin_client, committed_offsets, declare
@@ -84,34 +84,17 @@ def agent(settings: Settings) -> Iterator[Agent]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
     """A broker with our topics and a foreign one that has another number of partitions."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
     broker = EmbeddedBroker(log=tmp_path / "broker.log")
-    asyncio.run_coroutine_threadsafe(broker.start(), loop).result(60)
-    made = Settings(
-        kafka=KafkaSettings(
-            bootstrap_servers=broker.bootstrap_servers,
-            session_timeout_seconds=2,
-            rebalance_timeout_seconds=2,
-            fetch_wait_seconds=0.02,
-            idempotent_producer=False,
-        ),
-        topics=TopicSettings(),
-        adapter=AdapterSettings(topic=SOURCE, profile="segment", batch_records=200),
-    )
-    try:
+    with running(broker):
+        made = Settings(
+            kafka=embedded_kafka(broker.bootstrap_servers, session=4),
+            topics=TopicSettings(),
+            adapter=AdapterSettings(topic=SOURCE, profile="segment", batch_records=200),
+        )
         declare(made.kafka, made.topics)
         with KafkaAdminClient(**connection_options(made.kafka)) as admin:
             admin.create_topics([NewTopic(SOURCE, 3, 1)])
         yield made
-    finally:
-        asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(60)
-        for tidy in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
-            asyncio.run_coroutine_threadsafe(tidy, loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
 
 
 def value(number: int) -> bytes:
@@ -124,11 +107,9 @@ def value(number: int) -> bytes:
 
 def send(settings: Settings, start: int, stop: int) -> None:
     """Puts calls on the foreign topic, round-robin: it is not keyed by user."""
-    producer = KafkaProducer(**connection_options(settings.kafka), acks="all", linger_ms=20, enable_idempotence=False)
-    for number in range(start, stop):
-        producer.send(SOURCE, value=value(number), partition=number % 3, headers=[("number", str(number).encode())])
-    producer.flush()
-    producer.close()
+    numbers = range(start, stop)
+    calls = (Outgoing(value(n), partition=n % 3, headers=(("number", str(n).encode()),)) for n in numbers)
+    send_records(settings, SOURCE, calls)
 
 
 def wanted(start: int, stop: int) -> set[str]:
@@ -220,13 +201,9 @@ def test_an_orderly_stop_and_a_newcomer_repeat_nothing(settings: Settings) -> No
 def test_a_backlog_of_a_week_comes_out_in_the_order_of_its_timestamps(settings: Settings) -> None:
     """Three days of lateness are allowed: a partition read to its end first makes the others late."""
     start, step, count = 1_767_225_600_000, 100_000, 6_000
-    producer = KafkaProducer(**connection_options(settings.kafka), acks="all", linger_ms=20, enable_idempotence=False)
-    for number in range(count):
-        broken = number % BROKEN == 0
-        call = value(number + 2 if broken else number)
-        producer.send(SOURCE, value=call, partition=number % 3, timestamp_ms=start + number * step)
-    producer.flush()
-    producer.close()
+    calls = [value(number if number % BROKEN else number + 2) for number in range(count)]
+    backlog = (Outgoing(call, None, n % 3, start + n * step) for n, call in enumerate(calls))
+    send_records(settings, SOURCE, backlog)
     with agent(settings) as running:
         await_committed(settings, count)
         assert running.end(signal.SIGTERM) == 0

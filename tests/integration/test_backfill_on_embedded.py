@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from kafka import KafkaProducer
 from support.builders import Click, click
+from support.embedded import embedded_kafka, running, send_clicks
+from support.features import features_of
 from support.scenarios import RECORDING, await_lag_zero, await_state, send
 from support.workers import environment, worker
 
@@ -20,13 +20,14 @@ from forestay.cli.featuring import rules_of
 from forestay.core.errors import ConfigurationError
 from forestay.core.event_ids import EventIds
 from forestay.core.mark import PartitionMark
-from forestay.core.state_codec import decode_user, encode_user
+from forestay.core.packing import RecordWriter
+from forestay.core.rules import Rules
+from forestay.core.state_codec import HEADER, decode_user, encode_user
 from forestay.core.units import HOUR, MINUTE, to_milliseconds
-from forestay.core.user_state import UserState, features_of
+from forestay.core.user_state import UserState
 from forestay.embedded.broker import EmbeddedBroker
 from forestay.recording import open_recording, write_recording
-from forestay.settings import ClockSource, EngineSettings, KafkaSettings, Settings, TopicSettings, WorkerSettings
-from forestay.shell.kafka_clients import connection_options
+from forestay.settings import ClockSource, EngineSettings, Settings, TopicSettings, WorkerSettings
 from forestay.shell.recovery import Recovered, recover
 from forestay.shell.topics import admin_client, committed_offsets, declare, end_offsets
 from forestay_schemas import ClickEvent
@@ -47,14 +48,7 @@ FEWER = {
 def settings_of(servers: str, name: str) -> Settings:
     """Settings of a shop of this name: it shares the clickstream with others, and nothing else."""
     return Settings(
-        kafka=KafkaSettings(
-            bootstrap_servers=servers,
-            group_id=name,
-            session_timeout_seconds=2,
-            rebalance_timeout_seconds=2,
-            fetch_wait_seconds=0.02,
-            idempotent_producer=False,
-        ),
+        kafka=embedded_kafka(servers, group_id=name),
         topics=TopicSettings(
             **{role: f"{name}-{role}" for role in ("actions", "decisions", "features", "identity", "state")},
             clock=f"{name}-clock",
@@ -67,20 +61,9 @@ def settings_of(servers: str, name: str) -> Settings:
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[str]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
     broker = EmbeddedBroker(log=tmp_path / "broker.log")
-    asyncio.run_coroutine_threadsafe(broker.start(), loop).result(60)
-    try:
+    with running(broker):
         yield broker.bootstrap_servers
-    finally:
-        asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(60)
-        for tidy in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
-            asyncio.run_coroutine_threadsafe(tidy, loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
 
 
 def newest_moment() -> int:
@@ -104,14 +87,6 @@ def by_hand(now: int) -> list[Click]:
             click(f"f{number}", user, "add_to_cart", now - 90 * HOUR, **item),
         ]
     return clicks
-
-
-def produce(settings: Settings, clicks: list[Click]) -> None:
-    producer = KafkaProducer(**connection_options(settings.kafka))
-    for one in clicks:
-        producer.send(settings.topics.clickstream, key=one["user_id"].encode(), value=json.dumps(one).encode())
-    producer.flush()
-    producer.close()
 
 
 def await_identities(settings: Settings, merged: int) -> None:
@@ -145,8 +120,8 @@ def recovered(settings: Settings) -> dict[int, Recovered]:
     return asyncio.run(recover(settings.kafka, settings.topics, range(settings.topics.partitions)))
 
 
-def states(settings: Settings) -> dict[str, list[Any]]:
-    """The fields of every record, written anew as of the watermark: two workers commit at other moments."""
+def states(settings: Settings) -> dict[str, dict[str, bytes]]:
+    """What every record says, written anew as of the watermark: two workers commit at other moments."""
     rules = rules_of(settings)
     found = {}
     for partition in recovered(settings).values():
@@ -161,18 +136,27 @@ def states(settings: Settings) -> dict[str, list[Any]]:
             if state.patterns is not None:
                 state.patterns.forget(oldest, rules.patterns)
                 state.patterns = None if state.patterns.is_empty() else state.patterns
-            written = encode_user(state, rules.features, oldest, rules.lateness, -1)
-            # Behind the version and the minute of the timer.
-            found[user_id] = msgspec.msgpack.decode(written[5:], strict=False)
+            found[user_id] = said(state, rules, oldest)
     return found
 
 
-def differing(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> dict[str, Any]:
-    """What differs, by user: number of the field, found and expected."""
+def said(state: UserState, rules: Rules, oldest: int) -> dict[str, bytes]:
+    """What a record says by family, and what else it says behind the version and the minute of the timer."""
+    by_family = {}
+    for family, part in zip(rules.features.families, state.parts, strict=True):
+        writer = RecordWriter()
+        part.write(writer, state.last_ts, max(state.last_ts, state.scored_ts))
+        by_family[family.name] = writer.written()
+    state.parts = []
+    return {"else": encode_user(state, rules.features, oldest, rules.lateness, -1)[HEADER:], **by_family}
+
+
+def differing(found: dict[str, dict[str, bytes]], expected: dict[str, dict[str, bytes]]) -> dict[str, Any]:
+    """What differs, by user: the family, found and expected."""
     return {
-        user: [(number, a, b) for number, (a, b) in enumerate(zip(found[user], fields, strict=True)) if a != b]
-        for user, fields in expected.items()
-        if found[user] != fields
+        user: [(name, found[user][name], part) for name, part in parts.items() if found[user][name] != part]
+        for user, parts in expected.items()
+        if found[user] != parts
     }
 
 
@@ -185,7 +169,7 @@ def test_a_family_switched_on_later_is_as_if_it_had_always_been_on(servers: str)
     for settings in (always, later):
         declare(settings.kafka, settings.topics)
     send(always, 0, EVENTS)
-    produce(always, by_hand(newest_moment()))
+    send_clicks(always, by_hand(newest_moment()))
     work(always, {}, MERGED)
     work(later, FEWER, MERGED)
     expected, before, end = states(always), states(later), state_end(later)

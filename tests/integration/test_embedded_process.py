@@ -1,6 +1,7 @@
 """Children are started, watched and stopped in order, and none is left behind, whoever is killed."""
 
 import asyncio
+import gc
 import os
 import select
 import signal
@@ -177,6 +178,24 @@ async def test_cancelling_the_stop_stops_it_all_the_same(log: Path, watch: Watch
         await stopping
     assert await child.wait() == 7
     watch.wait_gone()
+
+
+def test_a_loop_that_closes_right_after_the_stop_leaves_no_pipe_open(log: Path) -> None:
+    """The end of a process may be known before that of its pipe; here the test holds the pipe open a while longer."""
+
+    async def run() -> None:
+        child = ChildProcess(bash("sleep 1000", log))
+        await child.start()
+        keeper = psutil.Process(child.pid).ppid()
+        held = os.open(f"/proc/{keeper}/fd/1", os.O_WRONLY)
+        os.kill(keeper, signal.SIGKILL)
+        while child.returncode is None:  # noqa: ASYNC110 (its event is for the pipe's end too)
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.1, os.close, held)
+        await child.stop()
+
+    asyncio.run(run())
+    gc.collect()  # what was left open warns now, and warnings are errors here
 
 
 def test_serves_under_uvloop_too(log: Path) -> None:

@@ -1,17 +1,14 @@
 """Two workers on the embedded broker bring ids of different partitions together, and are killed while they do."""
 
-import asyncio
-import json
 import random
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kafka import KafkaProducer
 from support.account import latest_states
 from support.builders import START, Click, click, feature, lived
+from support.embedded import embedded_kafka, running, send_clicks
 from support.scenarios import await_state, check_work_is_left
 from support.workers import TopicReader, environment, worker
 
@@ -19,8 +16,7 @@ from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.units import DAY, SECOND
 from forestay.core.user_state import UserState
 from forestay.embedded.broker import EmbeddedBroker
-from forestay.settings import ClockSource, KafkaSettings, Settings, TopicSettings, TritonSettings, WorkerSettings
-from forestay.shell.kafka_clients import connection_options
+from forestay.settings import ClockSource, Settings, TopicSettings, TritonSettings, WorkerSettings
 from forestay.shell.placement import Placement
 from forestay.shell.topics import declare
 
@@ -32,32 +28,14 @@ EVENTS = 24_000
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    """Settings of a broker that runs in a loop of its own, so that the test can block."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
     broker = EmbeddedBroker(log=tmp_path / "broker.log")
-    try:
-        asyncio.run_coroutine_threadsafe(broker.start(), loop).result(180)
+    with running(broker):
         yield Settings(
-            kafka=KafkaSettings(
-                bootstrap_servers=broker.bootstrap_servers,
-                session_timeout_seconds=2,
-                rebalance_timeout_seconds=2,
-                fetch_wait_seconds=0.02,
-                idempotent_producer=False,
-            ),
+            kafka=embedded_kafka(broker.bootstrap_servers, session=4),
             topics=TopicSettings(),
             triton=TritonSettings(url="127.0.0.1:9"),
             worker=WorkerSettings(clock=ClockSource.NONE, commit_interval_seconds=0.2, batch_records=20),
         )
-    finally:
-        asyncio.run_coroutine_threadsafe(broker.stop(), loop).result(60)
-        for tidy in (loop.shutdown_asyncgens(), loop.shutdown_default_executor()):
-            asyncio.run_coroutine_threadsafe(tidy, loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
 
 
 def history(seed: int) -> list[Click]:
@@ -75,20 +53,6 @@ def history(seed: int) -> list[Click]:
         kind = chance.choice(["view_item", "add_to_cart", "purchase"])
         clicks.append(click(f"e{number}", name, kind, START + number * 10 * SECOND, **more))
     return clicks
-
-
-def send(settings: Settings, clicks: list[Click]) -> None:
-    """Puts events on the clickstream, each into the partition of its user."""
-    producer = KafkaProducer(**connection_options(settings.kafka))
-    placement = Placement(settings.topics.partitioner, settings.topics.partitions)
-    for one in clicks:
-        key = one["user_id"].encode()
-        number = placement.partition(key)
-        producer.send(
-            settings.topics.clickstream, json.dumps(one).encode(), key, partition=number, timestamp_ms=one["ts"]
-        )
-    producer.flush()
-    producer.close()
 
 
 def counted(states: dict[str, UserState]) -> int:
@@ -114,14 +78,14 @@ def test_two_workers_one_of_them_killed_bring_every_id_together_once(settings: S
     assert apart[True] > apart[False] > 0
     half, few = EVENTS // 2, EVENTS // 20
     with worker(environment(settings)) as first, worker(environment(settings)) as second:
-        send(settings, clicks[:few])
+        send_clicks(settings, clicks[:few])
         await_state(settings, lambda states: counted(states) > few // 2)
-        send(settings, clicks[few:half])
+        send_clicks(settings, clicks[few:half])
         second.kill()
         check_work_is_left(settings)
         with worker(environment(settings)) as third:
             await_state(settings, lambda states: counted(states) > half // 2)
-            send(settings, clicks[half:])
+            send_clicks(settings, clicks[half:])
             first.kill()
             check_work_is_left(settings)
             await_state(settings, is_together, 120)

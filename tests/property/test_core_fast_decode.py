@@ -1,4 +1,4 @@
-"""The fast decoder never reads a record otherwise than the contract: what it takes, the contract takes alike."""
+"""The fast decoders never read a record otherwise than the contract: what they take, the contract takes alike."""
 
 import json
 from contextlib import suppress
@@ -12,6 +12,7 @@ from support.builders import START, Click, click
 
 from forestay.core.event import Event, from_contract
 from forestay.core.fast_decode import fast_event
+from forestay.core.flat_decode import flat_event
 from forestay.core.timestamps import UNKNOWN, parse_usual
 from forestay.core.units import to_milliseconds
 from forestay_schemas import ClickEvent, ClockRecord, EventName
@@ -110,14 +111,16 @@ def contract(value: bytes) -> ClickEvent | None:
 
 
 def check(value: bytes) -> bool:
-    """Asserts that the fast decoder reads `value` as the contract does or leaves it; returns whether it read it."""
-    fast = fast_event(value)
-    if fast is None:
-        return False
+    """Asserts that both decoders read `value` as the contract does or leave it; returns whether the first read it."""
     judged = contract(value)
-    assert judged is not None, value
-    assert numbers(fast) == numbers(from_contract(judged)), value
-    return True
+    key = b"u1" if judged is None else judged.user_id.encode()
+    fast, flat = fast_event(value), flat_event(value, key)
+    for event in (fast, flat):
+        if event is not None:
+            assert judged is not None, value
+            assert numbers(event) == numbers(from_contract(judged)), value
+    assert flat is None or flat_event(value, key + b"x") is flat_event(value, key[1:]) is None
+    return fast is not None
 
 
 def text_of(fields: list[tuple[str, str]], space: str) -> bytes:
@@ -212,6 +215,34 @@ def test_it_takes_what_is_usual(event: Click, ascii_only: bool) -> None:
     assert contract(value) is not None
 
 
+_FLAT = st.fixed_dictionaries(
+    {},
+    optional={
+        **dict.fromkeys(("session_id", "anonymous_id", "order_id", "item_id"), _NAMED),
+        **dict.fromkeys(("item_name", "category", "brand", "query", "channel", "device", "country", "utm"), _NAMED),
+        "price": st.integers(0, 10**11).map(lambda hundredths: hundredths / 100),
+        "quantity": st.integers(1, 10**6) | st.none(),
+        "rating": st.integers(0, 100),
+        "currency": st.sampled_from(["EUR", "GBP"]) | st.none(),
+        "vip": st.booleans(),
+    },
+)
+
+
+@MANY
+@given(
+    st.builds(click, _NAMED, _NAMED, st.sampled_from(EventName), st.integers(0, 253_370_764_799_999)),
+    _FLAT,
+    st.booleans(),
+)
+def test_the_flat_one_takes_flat_events_in_ascii(named: Click, more: Click, compact: bool) -> None:
+    event = {name: value for name, value in named.items() if name not in more} | more
+    value = json.dumps(event, separators=(",", ":") if compact else None).encode()
+    check(value)
+    # Longer names of events are left to the other.
+    assert flat_event(value, event["user_id"].encode()) or len(event["event"]) > 16 or len(value) > 2_700
+
+
 @pytest.mark.parametrize("count", [199, 200, 201])
 def test_the_bound_on_items_is_the_contracts(count: int) -> None:
     value = json.dumps(click(items=[{"item_id": "i"}] * count)).encode()
@@ -231,6 +262,12 @@ def judged(text: str) -> int | None:
     with suppress(ValidationError):
         return to_milliseconds(ClockRecord.model_validate({"ts": text}).ts)
     return None
+
+
+def read(text: str) -> int:
+    """What the core reads of a time that stands between others."""
+    among = f'"{text}"2026'.encode()
+    return parse_usual(among, 1, len(among) - 5)
 
 
 _DIGITS = st.text("0123456789", min_size=1, max_size=5)
@@ -257,16 +294,14 @@ _SHAPED = st.builds(
 @example("٢٠٢٦-01-01T00:00:00Z")
 @example("1969-12-31T23:59:59.999Z")
 def test_times_are_read_as_the_contract_reads_them(text: str) -> None:
-    milliseconds = parse_usual(text)
+    milliseconds = read(text)
     if milliseconds != UNKNOWN:
         assert judged(text) == milliseconds
 
 
-def test_usual_times_are_read_and_read_again_from_memory() -> None:
-    for _ in range(2):
-        for text, milliseconds in (("2026-01-01T00:00:00Z", START), ("2026-01-01T23:59:59.999Z", START + 86_399_999)):
-            assert parse_usual(text) == milliseconds
-    # More minutes than are remembered.
+def test_usual_times_are_read() -> None:
+    for text, milliseconds in (("2026-01-01T00:00:00Z", START), ("2026-01-01T23:59:59.999Z", START + 86_399_999)):
+        assert read(text) == milliseconds
     for minute in range(3_000):
         text = f"2026-01-{1 + minute // 1_440:02d}T{minute // 60 % 24:02d}:{minute % 60:02d}:07Z"
-        assert parse_usual(text) == START + minute * 60_000 + 7_000
+        assert read(text) == START + minute * 60_000 + 7_000

@@ -15,6 +15,7 @@ from support.oracle import counting, differing, features
 
 from forestay.core.event import from_contract
 from forestay.core.hashing import hash64
+from forestay.core.packing import RecordWriter
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR, MINUTE, to_milliseconds
 from forestay.core.user_state import UserState, count_event, count_order
@@ -122,7 +123,7 @@ def check(history: History, world: World) -> dict[str, str]:
         ends = {topic: len(world.logs[Place(topic, number)]) for topic in (TOPIC, "forestay-identity")}
         assert mark is None or mark.positions == {topic: end for topic, end in ends.items() if end}
     counted = accepted(history, rules.lateness)
-    owners = {name: check_left(name, state, rules) or name for name, state in states.items()}
+    owners = {name: check_left(name, state) or name for name, state in states.items()}
     assert all(owners[owner] == owner for owner in owners.values()), owners
     for owner in set(owners.values()):
         own = {name: counted[name] for name in owners if owners[name] == owner}
@@ -138,7 +139,7 @@ def check(history: History, world: World) -> dict[str, str]:
     return owners
 
 
-def check_left(name: str, state: UserState, rules: Rules) -> str:
+def check_left(name: str, state: UserState) -> str:
     """Asserts that of an id which has left nothing but its forwarding is left; returns where it went."""
     identity = state.identity
     if identity is None or not identity.merged_into:
@@ -146,9 +147,10 @@ def check_left(name: str, state: UserState, rules: Rules) -> str:
     assert identity.moved, name
     assert not identity.is_user()
     assert (state.applied, state.contacts, state.score, state.patterns) == (0, [], None, None)
-    empty = UserState(rules.features.new_parts())
-    for part, none in zip(state.parts, empty.parts, strict=True):
-        assert part.to_plain(state.last_ts, state.last_ts) == none.to_plain(state.last_ts, state.last_ts)
+    for part in state.parts:
+        writer = RecordWriter()
+        part.write(writer, state.last_ts, state.last_ts)
+        assert not writer.written()
     return identity.merged_into
 
 

@@ -4,11 +4,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forestay.core.errors import StateError
 from forestay.core.event import EVENT_CODES, Event, LineItem
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.pattern_rules import TriggerDefinition, Triggers
 from forestay.core.patterns import PatternMemory
 from forestay.core.units import HOUR, MINUTE
@@ -56,7 +57,7 @@ class Did:
 
     def event(self) -> Event:
         lines = [LineItem(item, 0, 0, 1) for item in self.items]
-        return Event("not looked at", "u1", EVENT_CODES[self.kind], self.ts, lines)
+        return Event(b"not looked at", "u1", EVENT_CODES[self.kind], self.ts, lines)
 
 
 @dataclass
@@ -149,9 +150,17 @@ def lived(events: list[Did]) -> PatternMemory:
     return memory
 
 
+def record(memory: PatternMemory) -> bytes:
+    writer = RecordWriter()
+    memory.write(writer)
+    return writer.written()
+
+
 def reread(memory: PatternMemory) -> PatternMemory:
-    record = msgspec.msgpack.encode(memory.to_plain())
-    return PatternMemory.from_plain(msgspec.msgpack.decode(record, type=list[int]))
+    reader = RecordReader(record(memory))
+    again = PatternMemory.read(reader)
+    assert not reader.more()
+    return again
 
 
 EVENTS: Final = st.lists(whats(16), min_size=12, max_size=60)
@@ -160,7 +169,7 @@ EVENTS: Final = st.lists(whats(16), min_size=12, max_size=60)
 @given(st.data(), EVENTS)
 def test_the_order_of_arrival_changes_no_byte(data: st.DataObject, events: list[Did]) -> None:
     memory, other = lived(events), lived(data.draw(st.permutations(events)))
-    assert memory.to_plain() == other.to_plain()
+    assert record(memory) == record(other)
     assert memory.next_due(RULES) == other.next_due(RULES) == Truth(events).next_due()
 
 
@@ -168,7 +177,7 @@ def test_the_order_of_arrival_changes_no_byte(data: st.DataObject, events: list[
 def test_two_users_found_to_be_one_are_as_if_they_always_were(events: list[Did], at: int) -> None:
     one, other = lived(events[:at]), reread(lived(events[at:]))
     one.merge(other, RULES)
-    assert one.to_plain() == lived(events).to_plain()
+    assert record(one) == record(lived(events))
     assert one.next_due(RULES) == Truth(events).next_due()
 
 
@@ -191,7 +200,7 @@ def test_more_looks_at_the_clock_fire_nothing_else(events: list[Did], looks: lis
     often, once = lived(events), lived(events)
     fired = [name for look in sorted(looks) if look < last for name in often.fire(look, RULES)]
     assert fired + often.fire(last, RULES) == once.fire(last, RULES)
-    assert often.to_plain() == once.to_plain()
+    assert record(often) == record(once)
 
 
 @st.composite
@@ -220,7 +229,6 @@ def test_forgetting_within_lateness_changes_no_firing(told: list[tuple[int, Did]
     assert memory.fire(end, RULES) == truth.fire(end)
     memory.forget(end, RULES)
     assert memory.is_empty()
-    assert memory.to_plain() == []
 
 
 @given(late(), st.integers(0, 30), st.booleans())
@@ -243,3 +251,19 @@ def test_a_merge_is_the_oracles_in_the_middle_of_firings(told: list[tuple[int, D
         memories[which].update(did.event(), RULES)
         truths[which].events.append(did)
         assert [memory.next_due(RULES) for memory in memories] == [truth.next_due() for truth in truths]
+
+
+@given(EVENTS, st.data())
+def test_a_damaged_record_is_refused_or_can_be_lived_with(events: list[Did], data: st.DataObject) -> None:
+    damaged = bytearray(record(lived(events)))
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        memory = PatternMemory.read(RecordReader(bytes(damaged[: data.draw(st.integers(1, len(damaged)))])))
+    except StateError:
+        return
+    for did in events:
+        memory.update(did.event(), RULES)
+    memory.fire(memory.next_due(RULES), RULES)
+    memory.forget(100 * GRID, RULES)
+    assert record(reread(memory)) == record(memory)

@@ -107,8 +107,10 @@ def user(core: Partition, user_id: str = "u1") -> UserState:
 def lived(*clicks: Click) -> UserState:
     """Returns the state of a user who did `clicks`, none of them too late or a repeat."""
     state = UserState(DEFAULT_FEATURES.new_parts())
-    for event in clicks:
-        apply_event(state, from_contract(ClickEvent.model_validate(event)), Rules().lateness)
+    for one in clicks:
+        event = from_contract(ClickEvent.model_validate(one))
+        apply_event(state, event, RULES.lateness)
+        state.event_ids.add(event.id_hash, event.ts, RULES.lateness)
     return state
 
 

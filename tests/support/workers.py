@@ -62,6 +62,12 @@ class WorkerProcess:
         self._end()
         return self._process.returncode
 
+    def close(self) -> None:
+        """Ends it as `kill` does if it still runs; one that ended by itself holds a pipe too."""
+        if self.running:
+            self._process.kill()
+        self._end()
+
     def _end(self) -> None:
         self._process.wait(60)
         self._reader.join(5)
@@ -89,8 +95,7 @@ def worker(environment: Mapping[str, str]) -> Iterator[WorkerProcess]:
         print("".join(process.log))
         raise
     finally:
-        if process.running:
-            process.kill()
+        process.close()
 
 
 def environment(settings: Settings) -> dict[str, str]:

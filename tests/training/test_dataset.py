@@ -79,6 +79,7 @@ def test_a_calendar_row_is_the_core_applied_to_the_events_before_it(
         state = UserState(DEFAULT_FEATURES.new_parts())
         for event in events[str(rows.users[row])]:
             if event.ts <= now and not state.event_ids.seen(event.id_hash):
+                state.event_ids.add(event.id_hash, event.ts, Rules().lateness)
                 apply_event(state, event, Rules().lateness)
         assert tuple(array.tobytes() for array in model_input(state, DEFAULT_FEATURES, now)) == _bytes(
             rows.inputs, row

@@ -8,11 +8,12 @@ import pytest
 from rich.console import Console
 from support.builders import RULES
 from support.datasets import Fed, Share, online_retail
+from support.features import features_of
 
+from forestay.core.event import NEVER
 from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.state_codec import decode_user, timer_minute
 from forestay.core.units import DAY, MINUTE
-from forestay.core.user_state import features_of
 from forestay_bench.core_bench import sizes_of_sets
 from forestay_bench.core_records import SOURCES, Recorded, recorded, sizes
 from forestay_bench.core_replicas import HALF_DAY, replicas, restored, shifted, user_id
@@ -50,7 +51,7 @@ def test_a_moved_user_is_the_same_later(halves: int) -> None:
         now = state.last_ts + 3 * DAY
         assert features_of(later, DEFAULT_FEATURES, now + by) == features_of(state, DEFAULT_FEATURES, now)
         assert (later.last_ts, later.armed) == (state.last_ts + by, state.armed + by // MINUTE)
-        assert later.event_ids.latest == state.event_ids.latest + (by if state.event_ids.new else 0)
+        assert later.event_ids.latest == state.event_ids.latest + (by if state.event_ids.began != NEVER else 0)
         assert shifted(shifted(record, by), -by) == record
 
 

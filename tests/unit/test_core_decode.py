@@ -162,7 +162,7 @@ def test_reasons_are_short_and_leave_values_out() -> None:
 
 
 def test_unknown_fields_move_to_properties_and_break_nothing() -> None:
-    assert decode(click(utm={"source": ["x", None]}, properties={"utm": 1})).event_id == "e1"
+    assert decode(click(utm={"source": ["x", None]}, properties={"utm": 1})).event_id == b"e1"
 
 
 @pytest.mark.parametrize("key", [None, b"", b"u2", b"u1 ", b"\xff", "u1".encode("utf-16")])
@@ -176,9 +176,9 @@ def test_a_user_id_outside_ascii_is_keyed_in_utf_8() -> None:
 
 def test_only_the_shops_currency_is_taken_where_one_is_set() -> None:
     assert refused(source(click(currency="USD")), "EUR").code == "other_currency"
-    assert decode_click(source(click(currency="EUR")), Rules(currency="EUR")).event_id == "e1"
-    assert decode_click(source(click()), Rules(currency="EUR")).event_id == "e1"
-    assert decode_click(source(click(currency="USD")), Rules()).event_id == "e1"
+    assert decode_click(source(click(currency="EUR")), Rules(currency="EUR")).event_id == b"e1"
+    assert decode_click(source(click()), Rules(currency="EUR")).event_id == b"e1"
+    assert decode_click(source(click(currency="USD")), Rules()).event_id == b"e1"
 
 
 def test_size_and_absence_are_seen_before_anything_is_read() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from support.builders import START, apply, click, feature, partition, source, tick, user
+from support.features import features_of
 
 from forestay.core.event import EVENT_CODES
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_NAMES, FeatureSet
@@ -12,7 +13,6 @@ from forestay.core.feature_stream import FeatureStream
 from forestay.core.record import OutputRecord
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR
-from forestay.core.user_state import features_of
 
 PURCHASES = frozenset({EVENT_CODES["purchase"]})
 

@@ -1,6 +1,5 @@
 """Events that come late, too late or again: what counts, what is a dead letter, what is remembered how long."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 from support.builders import START, apply, click, feature, partition, source, states, tick, user
 
 from forestay.core.event import NEVER
-from forestay.core.event_ids import MAX_IDS, EventIds
+from forestay.core.event_ids import EventIds
 from forestay.core.partition import Partition
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
@@ -105,44 +104,6 @@ def test_a_repeat_within_the_lateness_is_always_recognised(steps: list[tuple[int
             counted.add(name)
         if counted:
             assert user(core).applied == len(counted)
-
-
-Ids = Sequence[tuple[int, int]]
-
-
-def remembering(steps: Ids, lateness: int) -> tuple[EventIds, dict[int, int]]:
-    """Adds ids in order of arrival, each so far ahead and so late; returns the memory, and each id's moment."""
-    ids, now, moments = EventIds(), START, dict[int, int]()
-    for number, (gap, late) in enumerate(steps):
-        now += gap
-        moments[number] = now - late
-        ids.add(number, moments[number], lateness)
-    return ids, moments
-
-
-STEPS = st.lists(st.tuples(st.sampled_from([0, 1, 9, 10, 11, 50]), st.integers(0, 10)), min_size=1, max_size=80)
-
-
-@given(STEPS, st.integers(0, 40), st.integers(0, 1))
-def test_the_written_form_remembers_exactly_what_the_live_one_does(steps: Ids, passed: int, ahead: int) -> None:
-    """`passed`: how far the watermark has gone on; `ahead`: whether the user has newer events of another id."""
-    ids, moments = remembering(steps, 10)
-    newest = ids.latest + ahead
-    oldest = ids.latest - 10 + passed
-    again = EventIds()
-    again.read(ids.to_plain(newest, oldest), newest)
-    assert again.to_plain(newest, oldest) == ids.to_plain(newest, oldest)
-    for number, ts in moments.items():
-        assert again.seen(number) == ids.seen(number)
-        assert ids.seen(number) or ts < oldest
-
-
-@pytest.mark.parametrize("count", [1, MAX_IDS, MAX_IDS + 1, 2 * MAX_IDS + 3, 5 * MAX_IDS])
-def test_of_many_ids_the_newest_are_known_and_no_more_than_two_generations(count: int) -> None:
-    ids, _ = remembering([(0, 0)] * count, 10)
-    known = [number for number in range(count) if ids.seen(number)]
-    assert known == list(range(count - len(known), count))
-    assert min(count, MAX_IDS) <= len(known) <= 2 * MAX_IDS
 
 
 def test_an_order_counts_at_its_earliest_line_whenever_that_comes() -> None:

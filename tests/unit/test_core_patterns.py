@@ -1,5 +1,6 @@
 """What docs/triggers.md says, case by case, with the triggers Forestay ships."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from pydantic import ValidationError
 
 from forestay.core.errors import StateError
 from forestay.core.event import EVENT_CODES, Event, LineItem
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.pattern_rules import Triggers
 from forestay.core.patterns import PatternMemory, PatternRules
 from forestay.core.units import DAY, HOUR, MINUTE, SECOND
@@ -29,7 +31,7 @@ def rules(*triggers: dict[str, Any]) -> PatternRules:
 
 
 def event(kind: str, ts: int, items: list[int] | None = None) -> Event:
-    return Event("e", "u1", EVENT_CODES[kind], NOON + ts, [LineItem(item, 0, 0, 1) for item in items or [0]])
+    return Event(b"e", "u1", EVENT_CODES[kind], NOON + ts, [LineItem(item, 0, 0, 1) for item in items or [0]])
 
 
 def told(*events: Told, by: PatternRules = SHIPPED, memory: PatternMemory | None = None) -> PatternMemory:
@@ -43,6 +45,19 @@ def due(*events: Told, by: PatternRules = SHIPPED) -> int | None:
     """When something is due after these events, counted from noon; None for never."""
     at = told(*events, by=by).next_due(by)
     return None if at == NEVER else at - NOON
+
+
+def record(memory: PatternMemory) -> bytes:
+    writer = RecordWriter()
+    memory.write(writer)
+    return writer.written()
+
+
+def reread(written: bytes) -> PatternMemory:
+    reader = RecordReader(written)
+    memory = PatternMemory.read(reader)
+    assert not reader.more()
+    return memory
 
 
 def viewed(*moments: int, item: int = 7) -> list[Told]:
@@ -155,9 +170,10 @@ def test_forgetting_leaves_what_can_still_matter() -> None:
     memory.forget(NOON + 59 * MINUTE, SHIPPED)
     assert memory.next_due(SHIPPED) == NOON + HOUR
     assert memory.fire(NOON + 26 * HOUR, SHIPPED) == ["abandoned_cart", "viewed_not_bought"]
-    kept = len(memory.to_plain())
+    kept = len(record(memory))
     memory.forget(NOON + 26 * HOUR, SHIPPED)
-    assert 0 < len(memory.to_plain()) < kept
+    assert not memory.is_empty()
+    assert len(record(memory)) < kept
     memory.forget(NOON + 11 * DAY, SHIPPED)
     assert memory.is_empty()
 
@@ -171,39 +187,48 @@ def test_what_is_due_and_has_not_fired_is_not_forgotten() -> None:
 def test_a_user_without_any_of_it_has_an_empty_record() -> None:
     memory = told(("view_item", 0), ("page_view", 0))
     assert memory.is_empty()
-    assert memory.to_plain() == []
-    assert PatternMemory.from_plain([]).is_empty()
+    assert record(memory) == b"\0"
+    assert reread(b"\0").is_empty()
 
 
 def test_a_record_is_small() -> None:
-    assert len(told(("add_to_cart", 0)).to_plain()) == 8
-    assert len(told(*viewed(0, 1, 2)).to_plain()) == 12
+    assert len(record(told(("add_to_cart", 0)))) == 23
+    assert len(record(told(*viewed(0, 1, 2)))) == 37
+
+
+def test_items_are_told_apart_by_48_bits_of_their_hash_in_memory_and_record_alike() -> None:
+    large = 2**61 + 7
+    memory = reread(record(told(*viewed(0, HOUR, item=large))))
+    assert told(*viewed(2 * HOUR, item=large), memory=memory).next_due(SHIPPED) == NOON + 26 * HOUR
+    assert told(("purchase", 2 * HOUR, [8, 2**48 + 7]), memory=memory).next_due(SHIPPED) == NEVER
+    # Of such a hash 48 bits are 0, and still it is an item.
+    assert due(*viewed(0, 0, 0, item=2**48)) == DAY
 
 
 def test_moving_triggers_in_the_file_keeps_their_memory_and_a_removed_one_is_dropped() -> None:
     before = rules(trigger("a"), trigger("b", after="2h"))
-    plain = told(("add_to_cart", 0), by=before).to_plain()
+    written = record(told(("add_to_cart", 0), by=before))
     moved = rules(trigger("new"), trigger("b", after="2h"), trigger("a"))
-    assert PatternMemory.from_plain(plain).fire(NOON + DAY, moved) == ["a", "b"]
-    memory = PatternMemory.from_plain(plain)
+    assert reread(written).fire(NOON + DAY, moved) == ["a", "b"]
+    memory = reread(written)
     assert memory.next_due(rules(trigger("b", after="2h"))) == NOON + 2 * HOUR
-    assert memory.to_plain() == told(("add_to_cart", 0), by=rules(trigger("b"))).to_plain()
+    assert record(memory) == record(told(("add_to_cart", 0), by=rules(trigger("b"))))
     memory.fire(NOON + DAY, rules())
     assert memory.is_empty()
 
 
 def test_a_changed_trigger_is_judged_anew_with_what_is_remembered() -> None:
     three = rules(trigger(count=3, within="1d"))
-    plain = told(("add_to_cart", 0), ("add_to_cart", MINUTE), by=three).to_plain()
-    assert PatternMemory.from_plain(plain).next_due(three) == NEVER
+    written = record(told(("add_to_cart", 0), ("add_to_cart", MINUTE), by=three))
+    assert reread(written).next_due(three) == NEVER
     for count, within in ((2, "1d"), (1, None)):
         fewer = rules(trigger(count=count, within=within, after="3h"))
-        assert PatternMemory.from_plain(plain).next_due(fewer) == NOON + MINUTE + 3 * HOUR
+        assert reread(written).next_due(fewer) == NOON + MINUTE + 3 * HOUR
 
 
 def test_a_trigger_that_now_asks_by_item_starts_afresh() -> None:
-    plain = told(("add_to_cart", 0), by=rules(trigger())).to_plain()
-    assert PatternMemory.from_plain(plain).next_due(rules(trigger(same="item"))) == NEVER
+    written = record(told(("add_to_cart", 0), by=rules(trigger())))
+    assert reread(written).next_due(rules(trigger(same="item"))) == NEVER
 
 
 def test_of_two_users_who_are_one_the_later_firing_counts() -> None:
@@ -216,20 +241,42 @@ def test_of_two_users_who_are_one_the_later_firing_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "plain",
+    "numbers",
     [
-        [NOON, 1, -1, -1, 1],
-        [NOON, 1, -1, -1, 2, 0, 0, 0],
-        [NOON, 1, -1, -1, 65, 0, *[0] * 130],
-        [NOON, 1, -1, -1, 0, 33, *[0] * 66],
-        [NOON, 1, -1, -1, -1, 0],
-        [NOON, 1, -1, -1, 1, 0, -5, 0],
-        [NOON, 1, -1, NOON + 1, 0, 0],
+        [33],
+        [1, -1],
+        [1, NOON, 1, -1, -1, 1],
+        [1, NOON, 1, -1, -1, 2, 0, 0],
+        [1, NOON, 1, -1, -1, 65, 0],
+        [1, NOON, 1, -1, -1, 0, 33],
+        [1, NOON, 1, -1, -1, -1, 0],
+        [1, NOON, 1, -1, NOON + 1, 0, 0],
+        [1, NOON, 1, -2, -1, 0, 0],
+        [2, NOON, 1, -1, -1, 0, 0, 1, -1, -1, 0, 0],
+        [2, NOON, 2, -1, -1, 0, 0, 1, -1, -1, 0, 0],
     ],
 )
-def test_a_damaged_record_is_refused(plain: list[int]) -> None:
-    with pytest.raises(StateError, match="memory of triggers"):
-        PatternMemory.from_plain(plain)
+def test_a_damaged_record_is_refused(numbers: list[int]) -> None:
+    with pytest.raises(StateError, match=r"state record|memory of triggers"):
+        reread(of(numbers))
+
+
+@pytest.mark.parametrize("pairs", [[(-5, 7)], [(NOON + 1, 7)], [(1, 7), (NOON, 7)], [(0, 7), (0, 8)]])
+def test_a_damaged_time_or_order_is_refused(pairs: list[tuple[int, int]]) -> None:
+    for numbers in ([len(pairs), 0], [0, len(pairs)]):
+        with pytest.raises(StateError, match=r"state record|memory of triggers"):
+            reread(of([1, NOON, 1, -1, -1, *numbers], pairs))
+
+
+def of(numbers: list[int], pairs: Sequence[tuple[int, int]] = ()) -> bytes:
+    """A record of a trigger: numbers, and its A's and B's."""
+    writer = RecordWriter()
+    for number in numbers:
+        writer.number(number)
+    for distance, item in pairs:
+        writer.number(distance)
+        writer.hash(item)
+    return writer.written()
 
 
 @pytest.mark.parametrize(

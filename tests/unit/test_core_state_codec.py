@@ -1,6 +1,7 @@
 """State records: what is refused, what the marks hold, how large a record can get, and that sums saturate."""
 
 import gc
+import struct
 from sys import getsizeof
 from types import FunctionType, ModuleType
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from support.builders import START, Click, apply, click, encoded, feature, lived, partition, settle, source, user
+from support.features import features_of
 
 from forestay.core.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.errors import StateError
@@ -15,9 +17,10 @@ from forestay.core.event import EVENT_NAMES, NEVER
 from forestay.core.event_ids import MAX_IDS
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_NAMES
 from forestay.core.mark import PartitionMark
+from forestay.core.packing import MAX_NUMBER, RecordWriter
 from forestay.core.state_codec import MARK_KEY, decode_mark, decode_user, encode_mark, encode_user, timer_minute
 from forestay.core.units import DAY, HOUR, MAX_AMOUNT, MINUTE, SECOND
-from forestay.core.user_state import MAX_ORDERS, UserState, features_of
+from forestay.core.user_state import MAX_ORDERS, UserState
 
 MARK = PartitionMark({"clickstream": 7, "forestay-clock": 2}, 1_700_000_000_000, 5, 3, 1_699_000_000_000)
 #: No user's record is larger (bytes): every ring, list and text full, every number at its longest.
@@ -74,9 +77,9 @@ def test_an_unknown_version_is_refused_by_its_number(decode: Any, record: bytes)
 def test_damaged_bytes_are_refused_wherever_they_are_cut() -> None:
     record = encoded(reached())
     for end in range(1, len(record)):
-        with pytest.raises(StateError, match="user state record cannot be read"):
+        with pytest.raises(StateError, match="a state record"):
             read(record[:end])
-    with pytest.raises(StateError, match="cannot be read"):
+    with pytest.raises(StateError, match="goes on behind its end"):
         read(record + b"\x00")
     mark = encode_mark(MARK)
     for end in range(1, len(mark)):
@@ -84,13 +87,80 @@ def test_damaged_bytes_are_refused_wherever_they_are_cut() -> None:
             decode_mark(mark[:end])
 
 
-@pytest.mark.parametrize("version", [b"\x01", b"\x02\x00\x00\x00\x00"])
-@pytest.mark.parametrize(
-    "content", [None, [], {}, "x", ["x"], [0, 1, 2, 3, 4, 5, "x"], [None] * 17, [None] * 19, [2.5]]
-)
-def test_other_content_than_a_state_is_refused(version: bytes, content: Any) -> None:
+@pytest.mark.parametrize("content", [None, [], {}, "x", ["x"], [0, 1, 2, 3, 4, 5, "x"], [None] * 17, [2.5]])
+def test_other_content_than_a_state_of_version_1_is_refused(content: Any) -> None:
     with pytest.raises(StateError, match="cannot be read"):
-        read(version + msgspec.msgpack.encode(content))
+        read(b"\x01" + msgspec.msgpack.encode(content))
+
+
+def numbers(*content: int) -> bytes:
+    writer = RecordWriter()
+    for number in content:
+        writer.number(number)
+    return writer.written()
+
+
+def sections(*content: tuple[int, bytes]) -> bytes:
+    """The record of a user whose only event was in 1970, all but its header."""
+    writer = RecordWriter()
+    writer.raw(numbers(0, -1, 0, 0, 0, 0))
+    for code, section in content:
+        begun = writer.begin(code)
+        writer.raw(section)
+        writer.end(begun)
+    writer.close()
+    return writer.written()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "where a number is to be"),
+        (b"\xff" * 40, "where a number is to be"),
+        (numbers(-2), "the moment -2"),
+        (numbers(253_370_764_800_000), "the moment 253370764800000"),
+        (numbers(0, 0, -1), "holds -1"),
+        (numbers(0, 0, 0, -1), "holds -1"),
+        (numbers(0, 0, 0, 0, 0, 512), "holds 512"),
+        (numbers(0, 0, 0, 0, 0, 1, 33), "holds 33"),
+        (numbers(0, 0, 0, 0, 0, 4, 1), "the moment -1"),
+        (numbers(0, 0, 0, 0, 0, 16, 1) + b"\xff", "no UTF-8"),
+        (numbers(0, 0, 0, 0, 0, 16, 9) + b"DE", "ends too early"),
+        (numbers(0, 0, 0, 0, 0, 16, 4_001) + b"D" * 4_001, "holds 4001"),
+        (numbers(0, 0, 0, 0, 0, 2) + struct.pack("<d", 1.5), "the probability 1.5"),
+        (numbers(0, 0, 0, 0, 0, 2) + struct.pack("<d", float("nan")), "the probability nan"),
+        (numbers(0, 0, 0, 0, 0, 0, 64), "holds 64"),
+        (numbers(0, 0, 0, 0, 0, 0, 40) + b"\x01\x00\x00", "in the middle of a section"),
+        (sections((63, b"\x00"))[:-1], "where a number is to be"),
+        (sections((5, numbers(1, 1, 0, 0, 0))), "more than the family 5 can have"),
+        (sections((5, numbers(1, 1, 0, 0)), (5, numbers(1, 1, 0, 0))), "the family 5 twice"),
+        (sections((5, numbers(1, 0))), "holds no session"),
+        (sections((1, numbers(0, 1, 0, 1))), "buckets of 0 ms"),
+        (sections((1, numbers(25_000, 1, 0, 1, 25_000, 1, 0, 1))), "buckets of 25000 ms twice"),
+        (sections((1, numbers(25_000, 1, 32, 1))), "not in its place"),
+        (sections((1, numbers(25_000, 1, -1, 1))), "not in its place"),
+        (sections((1, numbers(25_000, 2, 3, 1, 0, 1))), "not in its place"),
+        (sections((1, numbers(25_000, 1, 0, -(2**31) - 1))), "cannot be"),
+        (sections((1, numbers(25_000, 400 * 32 + 1, 0, 1))), "holds 12801"),
+    ],
+)
+def test_other_content_than_a_state_is_refused(content: bytes, message: str) -> None:
+    with pytest.raises(StateError, match=message):
+        read(b"\x02\xff\xff\xff\xff" + content)
+
+
+def test_a_family_that_this_code_does_not_know_is_passed_over() -> None:
+    state = read(b"\x02\xff\xff\xff\xff" + sections((63, b"whatever it is"), (5, numbers(6, 1, 0, 0))))
+    assert feature(state, "sessions_total") == 7
+
+
+def test_counts_stay_where_numbers_of_a_record_end() -> None:
+    state = reached()
+    state.applied = state.duplicates = MAX_AMOUNT
+    record = encoded(state)
+    state.applied += 1
+    state.duplicates += 1
+    assert encoded(state) == record == encoded(read(record))
 
 
 def test_no_user_can_have_the_marks_key() -> None:
@@ -113,7 +183,7 @@ def fullest() -> UserState:
             wide["items"] = shop[n % 150 : n % 150 + 50]
         clicks.append(click(f"e{n}", event=kind, ts=ts, **wide))
     state = lived(*clicks)
-    state.offset = state.duplicates = 2**62
+    state.offset = state.duplicates = MAX_NUMBER
     state.contacts = [Contact(start, "🐎" * 200)] * MAX_CONTACTS
     state.score = Score(0.123456, start, "v" * 200)
     return state
@@ -121,7 +191,7 @@ def fullest() -> UserState:
 
 def test_no_record_is_larger_than_its_bound() -> None:
     state = fullest()
-    assert 0 < len(state.event_ids.new) <= MAX_IDS == len(state.event_ids.old)
+    assert 0 < len(state.event_ids.ids) - MAX_IDS <= MAX_IDS == state.event_ids.old
     assert len(state.orders) == MAX_ORDERS
     record = encoded(state)
     assert 16 * 1024 < len(record) <= LARGEST

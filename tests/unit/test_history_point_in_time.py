@@ -15,13 +15,13 @@ import pytest
 from support.builders import START, Click, catalogue, click
 from support.datasets import RECORDING, Share, online_retail
 from support.fakes import hashing_model
+from support.features import features_of
 from support.identity_world import World
 from support.oracle import counting, differing, features
 
 from forestay.core.feature_set import FEATURE_NAMES
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR, MINUTE, to_milliseconds
-from forestay.core.user_state import features_of
 from forestay.history.point_in_time import Snapshot, UserFeatures
 from forestay.history.reading import EventFile
 from forestay.history.told import History

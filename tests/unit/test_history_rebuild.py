@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from support.builders import START, Click, apply, click, feature, lived, partition, stream, user
+from support.features import features_of
 
 from forestay import compiled
 from forestay.core import feature_set
@@ -14,12 +15,13 @@ from forestay.core.contact import Contact
 from forestay.core.event import NEVER, Event
 from forestay.core.families.family import Family, Feature, Part
 from forestay.core.feature_set import FAMILY_NAMES, FeatureSet
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.pattern_rules import Triggers
-from forestay.core.patterns import PatternRules
+from forestay.core.patterns import PatternMemory, PatternRules
 from forestay.core.rules import Rules
 from forestay.core.state_codec import decode_user, encode_user
 from forestay.core.units import DAY, HOUR, MINUTE
-from forestay.core.user_state import UserState, features_of
+from forestay.core.user_state import UserState
 from forestay.history.fill import Filled, Filler, Times
 from forestay.history.rebuild import rebuilt
 from forestay.history.told import Told
@@ -49,6 +51,18 @@ def alone(history: Sequence[Told], rules: Rules, clock: int) -> UserState | None
 
 def record(state: UserState, rules: Rules = RULES, due: int = NEVER) -> bytes:
     return encode_user(state, rules.features, state.last_ts - rules.lateness, rules.lateness, due)
+
+
+def written_ids(state: UserState) -> bytes:
+    writer = RecordWriter()
+    state.event_ids.write(writer, state.last_ts, 0)
+    return writer.written()
+
+
+def written_patterns(memory: PatternMemory) -> bytes:
+    writer = RecordWriter()
+    memory.write(writer)
+    return writer.written()
 
 
 def year(seed: int) -> list[Click]:
@@ -112,8 +126,7 @@ def test_a_worker_and_its_topic_make_the_same_record() -> None:
     fresh = alone(from_topic(clicks), rules, core.clock)
     assert len(applied.dead_letters) < 4
     assert fresh is not None
-    latest = state.last_ts
-    assert fresh.event_ids.to_plain(latest, 0) == state.event_ids.to_plain(latest, 0)
+    assert written_ids(fresh) == written_ids(state)
     assert fresh.orders == state.orders
     assert fresh.patterns is not None
     assert state.patterns is not None
@@ -121,7 +134,8 @@ def test_a_worker_and_its_topic_make_the_same_record() -> None:
         assert one.patterns is not None
         # A worker forgets at each look, history only here.
         one.patterns.forget(core.watermark - rules.lateness, rules.patterns)
-    assert fresh.patterns.to_plain() == state.patterns.to_plain() != []
+    assert not state.patterns.is_empty()
+    assert written_patterns(fresh.patterns) == written_patterns(state.patterns)
     assert features_of(fresh, rules.features, LATER + 400 * DAY) == features_of(
         state, rules.features, LATER + 400 * DAY
     )
@@ -163,7 +177,7 @@ CLICKS = [
 def test_switched_on_families_are_filled_and_the_rest_of_the_state_stays() -> None:
     before = fewer(CLICKS)
     before.contacts = [Contact(START + HOUR, "offer")]
-    before.country = "DE"
+    before.country, before.country_ts = "DE", START
     filled = fill(before, from_topic(CLICKS))
     assert filled.record is not None
     after = decode_user(filled.record, RULES.features)
@@ -226,7 +240,7 @@ def test_a_firing_that_was_is_not_forgotten() -> None:
     # History without the event that led to it.
     filled = fill(before, told([*CLICKS[:3], click("e5", ts=START + 3 * HOUR)]), rules, now=due)
     assert filled.after.patterns is not None
-    filled.after.patterns.update(Event("e9", "u1", 4, due + DAY, []), rules.patterns)
+    filled.after.patterns.update(Event(b"e9", "u1", 4, due + DAY, []), rules.patterns)
     assert filled.after.patterns.next_due(rules.patterns) == NEVER
 
 
@@ -248,14 +262,14 @@ class Evening(Family):
     """How many events came after 18:00 UTC."""
 
     def __init__(self) -> None:
-        super().__init__(99, "evening", [Feature("evening_events", "events after 18:00 UTC", "count")])
+        super().__init__(63, "evening", [Feature("evening_events", "events after 18:00 UTC", "count")])
 
     def new(self) -> Part:
         return EveningPart()
 
-    def from_plain(self, plain: list[Any], latest: int) -> Part:  # noqa: ARG002 - one signature for all
+    def read(self, reader: RecordReader, latest: int) -> Part:  # noqa: ARG002 - one signature for all
         part = EveningPart()
-        part.count = plain[0]
+        part.count = reader.number()
         return part
 
 
@@ -272,8 +286,9 @@ class EveningPart(Part):
     def values(self, now: int, latest: int, into: list[float]) -> None:  # noqa: ARG002 - one signature for all
         into.append(float(self.count))
 
-    def to_plain(self, latest: int, now: int) -> list[Any]:  # noqa: ARG002 - one signature for all
-        return [self.count] if self.count else []
+    def write(self, writer: RecordWriter, latest: int, now: int) -> None:  # noqa: ARG002 - one signature for all
+        if self.count:
+            writer.number(self.count)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 #: Contacts remembered a user for caps and cooldowns.
-MAX_CONTACTS: Final[int] = 32
+MAX_CONTACTS: Final = 32
 
 
 @mypyc_attr(acyclic=True)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mypy_extensions import i64
+
 from forestay.core.catalogue import Catalogue
 from forestay.core.decide import action_of, decide, remember
-from forestay.core.event import NEVER
+from forestay.core.event import EVENT_NAMES, NEVER
 from forestay.core.ladder import ModelIdentity, climb
 from forestay.core.model_input import model_input
 from forestay.core.rules import Rules
@@ -33,6 +35,7 @@ class Deciding:
         self.situations: list[Situation] = []
         self._users = users
         self._rules = rules
+        self._scored = [kind in rules.score_on for kind in range(len(EVENT_NAMES))]
         self._catalogue = catalogue
         self._digest = catalogue.digest()
         #: Users evicted in this batch, whose situations are still to be decided.
@@ -43,16 +46,16 @@ class Deciding:
         self.situations = []
         self._gone = {}
 
-    def worth_scoring(self, kind: int, ts: int, state: UserState) -> bool:
+    def worth_scoring(self, kind: i64, ts: i64, state: UserState) -> bool:
         """Says whether an event asks for a score: its kind does, it is the newest, and the last is old enough."""
-        if ts < state.last_ts or kind not in self._rules.score_on:
+        if ts < state.last_ts or not self._scored[kind]:
             return False
         if state.identity is not None and state.identity.merged_into:
             return False
         # At least a millisecond: a user's decisions have increasing moments.
         return state.scored_ts == NEVER or ts - state.scored_ts >= max(self._rules.score_interval, 1)
 
-    def ask(self, user_id: str, state: UserState, now: int, clock: int, trigger: Trigger) -> None:
+    def ask(self, user_id: str, state: UserState, now: i64, clock: i64, trigger: Trigger) -> None:
         """Takes a snapshot of the user at moment `now`, to be decided upon; `clock` is when it became known."""
         state.scored_ts = now
         if self._rules.score_on:

@@ -2,23 +2,23 @@
 
 from typing import Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
-from forestay.core.hashing import hash64
-from forestay.core.units import to_milliseconds, to_minor_units
+from forestay.core.hashing import hash64, hash_bytes
+from forestay.core.units import MAX_AMOUNT, to_milliseconds, to_minor_units
 from forestay_schemas.click_event import ClickEvent
 from forestay_schemas.types import EventName
 
 #: Event names by their code. The order is part of the state record and of the model's input: append only.
 EVENT_NAMES: Final[tuple[EventName, ...]] = tuple(EventName)
 EVENT_CODES: Final[dict[str, int]] = {str(name): code for code, name in enumerate(EVENT_NAMES)}
-ADD_TO_CART: Final[int] = EVENT_CODES["add_to_cart"]
-REMOVE_FROM_CART: Final[int] = EVENT_CODES["remove_from_cart"]
-PURCHASE: Final[int] = EVENT_CODES["purchase"]
-REFUND: Final[int] = EVENT_CODES["refund"]
+ADD_TO_CART: Final[i64] = EVENT_CODES["add_to_cart"]
+REMOVE_FROM_CART: Final[i64] = EVENT_CODES["remove_from_cart"]
+PURCHASE: Final[i64] = EVENT_CODES["purchase"]
+REFUND: Final[i64] = EVENT_CODES["refund"]
 
 #: Stands for a moment that never was.
-NEVER: Final[int] = -1
+NEVER: Final = -1
 
 #: What an event at whose top level no item stands has in its fields.
 NO_ITEM: Final = (None, None, None, None, None)
@@ -30,7 +30,7 @@ class LineItem:
 
     __slots__ = ("category", "item", "price", "quantity")
 
-    def __init__(self, item: int, category: int, price: int, quantity: int) -> None:
+    def __init__(self, item: i64, category: i64, price: i64, quantity: i64) -> None:
         """Takes what `Event` describes."""
         self.item = item
         self.category = category
@@ -43,8 +43,9 @@ class Event:
     """One valid click event.
 
     `ts` is in milliseconds since the epoch; `value` is price times quantity over the items, in hundredths of
-    the currency; `quantity` their sum, at least 1. `id_hash` and `order` are 62-bit hashes. Only purchases
-    and refunds have an `order`, and a refund's is never its purchase's, whatever id they share; else it is 0.
+    the currency and at most `MAX_AMOUNT`; `quantity` their sum, at least 1. `id_hash` and `order` are 62-bit hashes.
+    Only purchases and refunds have an `order`, and a refund's is never its purchase's, whatever id they share; others
+    have 0.
 
     `counts` and `moved_from` are set when the event is applied: 1 for an event that counts and 0 for a further
     line of an order; and the moment the order counted at until now, if this is an earlier line, else `NEVER`.
@@ -70,10 +71,10 @@ class Event:
 
     def __init__(  # noqa: PLR0917 - made once an event: keywords would cost
         self,
-        event_id: str,
+        event_id: bytes,
         user_id: str,
-        kind: int,
-        ts: int,
+        kind: i64,
+        ts: i64,
         items: list[LineItem],
         order_id: str | None = None,
         anonymous_id: str | None = None,
@@ -81,29 +82,32 @@ class Event:
         timezone: str | None = None,
         currency: str | None = None,
     ) -> None:
-        """`kind` is a code of `EVENT_CODES`; sums and hashes are made here."""
+        """`event_id` is in UTF-8, `kind` a code of `EVENT_CODES`; sums and hashes are made here."""
         self.event_id = event_id
         self.user_id = user_id
         self.kind = kind
         self.ts = ts
-        self.id_hash = hash64(event_id)
+        self.id_hash: i64 = hash_bytes(event_id)
         self.items = items
-        self.order = _order(kind, order_id) if order_id else 0
-        self.counts = 1
-        self.moved_from = NEVER
-        value = quantity = 0
+        self.order: i64 = 0
+        if order_id:
+            self.order = _order(kind, order_id)
+        self.counts: i64 = 1
+        self.moved_from: i64 = NEVER
+        value: i64 = 0
+        quantity: i64 = 0
         for line in items:
-            value += line.price * line.quantity
+            value = min(value + line.price * line.quantity, MAX_AMOUNT)
             quantity += line.quantity
         self.value = value
-        self.quantity = quantity or 1
+        self.quantity: i64 = quantity or 1
         self.anonymous_id = anonymous_id
         self.country = country
         self.timezone = timezone
         self.currency = currency
 
 
-def _order(kind: int, order_id: str) -> int:
+def _order(kind: i64, order_id: str) -> int:
     """Returns the order's hash; an order bought and the same order given back are two."""
     if kind == PURCHASE:
         return hash64(order_id)
@@ -115,7 +119,7 @@ def _order(kind: int, order_id: str) -> int:
 def from_contract(click: ClickEvent) -> Event:
     """Returns the core's view of a validated contract record: the reference of the fast decoder."""
     return Event(
-        click.event_id,
+        click.event_id.encode(),
         click.user_id,
         EVENT_CODES[click.event],
         to_milliseconds(click.ts),

@@ -81,14 +81,19 @@ def _event(wire: WireClick, *, printable: bool) -> Event | None:
     if (currency is not None and not _currency(currency)) or not (rating is None or 0.0 <= rating <= _MOST_RATING):
         return None
     moment = wire.ts
-    ts = parse_usual(moment) if isinstance(moment, str) else moment
+    ts = _moment(moment) if isinstance(moment, str) else moment
     if not 0 <= ts <= MAX_EPOCH_MILLISECONDS:
         return None
     items = _items(wire, printable=printable)
     if items is None:
         return None
     country, timezone = wire.country, wire.timezone
-    return Event(event_id, user_id, kind, ts, items, order_id, anonymous_id, country, timezone, currency)
+    return Event(event_id.encode(), user_id, kind, ts, items, order_id, anonymous_id, country, timezone, currency)
+
+
+def _moment(text: str) -> int:
+    usual = text.encode()
+    return parse_usual(usual, 0, len(usual))
 
 
 def _identifier(text: str, *, printable: bool) -> bool:

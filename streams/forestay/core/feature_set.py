@@ -4,11 +4,14 @@ The same set makes the vectors served live, the training rows and the explanatio
 input, and `digest` changes with it.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+from librt.vecs import vec
+from mypy_extensions import i64
 from numpy.typing import NDArray
 
+from forestay.core.errors import StateError
 from forestay.core.families.cart import Cart
 from forestay.core.families.distinct import Distinct
 from forestay.core.families.family import Family, Feature, Part
@@ -18,6 +21,7 @@ from forestay.core.families.sequence import Sequence
 from forestay.core.families.sessions import Sessions
 from forestay.core.families.windows import WINDOWS, Window, Windows
 from forestay.core.hashing import identifier
+from forestay.core.packing import MAX_CODE, RecordReader
 
 Vector = NDArray[np.float32]
 
@@ -54,7 +58,11 @@ class FeatureSet:
         self.families = [family for family in _families(windows) if family.name in names]
         self.features: tuple[Feature, ...] = tuple(feature for family in self.families for feature in family.features)
         self.names: tuple[str, ...] = tuple(feature.name for feature in self.features)
-        self.codes = [family.code for family in self.families]
+        self.codes = vec[i64]([family.code for family in self.families])
+        #: By a family's code, where it stands among the families that are on, -1 for nowhere.
+        self._by_code = vec[i64]([-1] * (MAX_CODE + 1))
+        for at in range(len(self.families)):
+            self._by_code[self.families[at].code] = at
         self._index = {family.name: index for index, family in enumerate(self.families)}
 
     @property
@@ -75,22 +83,35 @@ class FeatureSet:
         """Returns the parts of a user without events."""
         return [family.new() for family in self.families]
 
-    def parts_from_plain(self, plain: dict[int, list[Any]], latest: int) -> list[Part]:
-        """Returns the parts in a state record, by family code; a family the record does not know starts empty."""
-        parts: list[Part] = []
-        for family in self.families:
-            written = plain.get(family.code)
-            parts.append(family.new() if written is None else family.from_plain(written, latest))
-        return parts
+    def read_parts(self, reader: RecordReader, latest: i64) -> list[Part]:
+        """Returns the parts in the rest of a state record; a family the record does not know starts empty.
 
-    def values(self, parts: list[Part], now: int, latest: int) -> list[float]:
+        Raises:
+            StateError: the record holds something else.
+        """
+        parts: list[Part | None] = [None for _ in self.families]
+        code = reader.code()
+        while code:
+            index = self._by_code[code]
+            outer = reader.enter()
+            if index >= 0:
+                if parts[index] is not None:
+                    raise StateError(f"a state record holds the family {code} twice")
+                parts[index] = self.families[index].read(reader, latest)
+                if reader.more():
+                    raise StateError(f"a state record holds more than the family {code} can have")
+            reader.leave(outer)
+            code = reader.code()
+        return [part or family.new() for part, family in zip(parts, self.families, strict=True)]
+
+    def values(self, parts: list[Part], now: i64, latest: i64) -> list[float]:
         """Returns the features of a user whose newest moment is `latest`, at moment `now`, in order."""
         into: list[float] = []
         for part in parts:
             part.values(now, latest, into)
         return into
 
-    def vector(self, parts: list[Part], now: int, latest: int) -> Vector:
+    def vector(self, parts: list[Part], now: i64, latest: i64) -> Vector:
         """Returns `values` as an array of shape (number of features,)."""
         return np.array(self.values(parts, now, latest), dtype=np.float32)
 

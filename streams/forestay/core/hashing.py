@@ -3,20 +3,27 @@
 from hashlib import blake2b
 from typing import Final
 
-from xxhash import xxh3_64_intdigest
+from librt.strings import read_i64_be
+from mypy_extensions import i64
+from xxhash import xxh3_64_digest
 
 _SCALE: Final[float] = 2.0**-64
-#: 62 bits: what compiled code holds in a word, one bit of it telling a number from a pointer.
-_MASK: Final[int] = 2**62 - 1
+#: 62 bits: the largest number that a state record can hold.
+_MASK: Final = 2**62 - 1
 
 
-def hash64(text: str) -> int:
-    """Returns a 62-bit hash of `text` (the low bits of XXH3), never 0, so that 0 can mean 'none'.
+def hash64(text: str) -> i64:
+    """Returns the hash of a text's UTF-8, see `hash_bytes`."""
+    return hash_bytes(text.encode())
+
+
+def hash_bytes(content: bytes) -> i64:
+    """Returns a 62-bit hash (the low bits of XXH3), never 0, so that 0 can mean 'none'.
 
     Not cryptographic: it tells a user's own events, orders and items apart, where a forged collision would
     harm the forger alone.
     """
-    return (xxh3_64_intdigest(text.encode()) & _MASK) or 1
+    return (read_i64_be(xxh3_64_digest(content), 0) & _MASK) or 1
 
 
 def unit_interval(*parts: str) -> float:

@@ -11,11 +11,10 @@ from forestay.core.event import Event
 from forestay.core.identity import Identity
 from forestay.core.identity_record import Ask, Forward, Move, encode_identity, forwarded
 from forestay.core.merge import merge
-from forestay.core.model_input import model_input
 from forestay.core.record import OutputRecord
 from forestay.core.rules import Rules
 from forestay.core.schedule import Schedule
-from forestay.core.state_codec import check_numbers, decode_user, has_other_version, is_asking, is_leaving
+from forestay.core.state_codec import decode_user, has_other_version, tells_asking, tells_leaving
 from forestay.core.user_state import UserState, count_order
 from forestay.core.users import Users
 
@@ -23,10 +22,10 @@ from forestay.core.users import Users
 class Identities:
     """The identity work of one partition."""
 
-    __slots__ = ("_asks", "_leaving", "_outbox", "_rules", "_schedule", "_users", "refused")
+    __slots__ = ("_asks", "_leaving", "_outbox", "_rules", "_schedule", "_users")
 
     def __init__(self, users: Users, rules: Rules, schedule: Schedule) -> None:
-        """`users` are the partition's. `refused` counts ids that could not be merged."""
+        """`users` are the partition's."""
         self._users = users
         self._rules = rules
         self._schedule = schedule
@@ -35,31 +34,29 @@ class Identities:
         self._leaving: list[str] = []
         #: What may be written once the checkpoint under way is durable, and events that must not overtake it.
         self._outbox: list[OutputRecord] = []
-        self.refused = 0
 
     # -- the user's side -------------------------------------------------------------------------------
 
-    def link(self, user_id: str, state: UserState, other: str, now: list[OutputRecord]) -> bool:
-        """Sees to it that the other id's state is asked for; returns False if there is no need.
+    def link(self, user_id: str, state: UserState, other: str, now: list[OutputRecord]) -> None:
+        """Sees to it that the other id's state is asked for, if there is need.
 
         The ask waits until the user's state is durable, so that a user who has asked never leaves, whatever is
         read first after a crash: no chains, no circles. Only an id that is leaving itself asks at once, through
         `now`, and for the user it goes to, whose state is durable with its own ask.
         """
         if other == user_id or not self._rules.merge_identities:
-            return False
+            return
         identity = state.identity
         if identity is None:
             identity = state.identity = Identity()
         if identity.merged_into:
             if other != identity.merged_into:
                 now.append(encode_identity(Ask(other, identity.merged_into)))
-            return False
+            return
         if identity.knows(other):
-            return False
+            return
         identity.ask(other)
         self._asks.append(encode_identity(Ask(other, user_id)))
-        return True
 
     def take(self, move: Move, offset: int) -> None:
         """Takes in a state, unless it was taken before; `offset` is that of the record.
@@ -72,30 +69,10 @@ class Identities:
         identity = self._meet(move.user, offset)
         if identity is None or move.other in identity.absorbed:
             return
-        self._try(move)
         identity.take(move.other, move.offset)
         state = self._user(move.user)
         merge(state, other, self._rules.patterns)
         self._users.timers.arm(move.user, state, self._schedule.due(state))
-
-    def _try(self, move: Move) -> None:
-        """Merges copies first: bytes that can be read may still hold what no worker wrote, and cannot be kept.
-
-        Raises:
-            DeadLetter: the state cannot be merged and written again.
-        """
-        try:
-            copy = decode_user(self._users.record(self._user(move.user)), self._rules.features)
-            merge(copy, decode_user(move.state, self._rules.features), self._rules.patterns)
-            self._schedule.due(copy)
-            features = self._rules.features
-            if features.complete:
-                model_input(copy, features, max(copy.last_ts, copy.scored_ts))
-            else:
-                features.values(copy.parts, copy.last_ts, copy.last_ts)
-            self._users.record(copy)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, StateError) as error:
-            raise DeadLetter("identity", f"the state cannot be merged: {error}") from error
 
     def is_new(self, forward: Forward, offset: int) -> bool:
         """Says whether a forwarded event was not taken before, and notes that it is now.
@@ -116,7 +93,6 @@ class Identities:
                 " know: update all workers"
             )
         try:
-            check_numbers(move.state)
             state = decode_user(move.state, self._rules.features)
         except StateError as error:
             raise DeadLetter("identity", f"the state cannot be read: {error}") from error
@@ -154,7 +130,6 @@ class Identities:
         if identity is None:
             identity = state.identity = Identity()
         if identity.merged_into or identity.is_user():
-            self.refused += identity.merged_into != ask.user
             return
         identity.merged_into = ask.user
         self._users.touch(ask.other)
@@ -167,7 +142,6 @@ class Identities:
         """
         assert state.identity is not None  # noqa: S101 - it has left
         state.last_ts = max(state.last_ts, event.ts)
-        state.event_ids.add(event.id_hash, event.ts, self._rules.lateness)
         if event.order:
             count_order(state, event, self._rules.lateness)
         record = encode_identity(Forward(event.user_id, state.identity.merged_into, offset, forwarded(event)))
@@ -198,9 +172,9 @@ class Identities:
         """Returns what may not have been written: asks not answered, and the moves of ids that were leaving."""
         repeated: list[OutputRecord] = []
         for user_id, record in sorted(records.items()):
-            if is_leaving(record):
+            if tells_leaving(record):
                 repeated.append(self._leave_with(user_id, record, clock))
-            elif is_asking(record):
+            elif tells_asking(record):
                 identity = decode_user(record, self._rules.features).identity
                 asked = () if identity is None else identity.asked
                 repeated.extend(encode_identity(Ask(other, user_id)) for other in asked)

@@ -1,8 +1,9 @@
 """What a user's record says of other ids of the same person (`docs/identity.md`)."""
 
-from typing import Any, Final
+from typing import Final
 
 from forestay.core.event import NEVER
+from forestay.core.packing import RecordReader, RecordWriter
 
 #: Other ids remembered a user: beyond, the one not heard of for longest is forgotten.
 MAX_LINKS: Final[int] = 64
@@ -54,19 +55,35 @@ class Identity:
         if len(self.absorbed) > MAX_LINKS:
             del self.absorbed[next(iter(self.absorbed))]
 
-    def to_plain(self) -> list[Any]:
-        """Returns lists, texts and numbers to be written."""
-        return [self.merged_into, self.moved, self.met, list(self.asked), self.absorbed]
+    def write(self, writer: RecordWriter) -> None:
+        """Writes all of it."""
+        writer.text(self.merged_into)
+        writer.number(int(self.moved))
+        writer.number(self.met)
+        writer.number(len(self.asked))
+        for other in self.asked:
+            writer.text(other)
+        writer.number(len(self.absorbed))
+        for other, offset in self.absorbed.items():
+            writer.text(other)
+            writer.number(offset)
 
     @staticmethod
-    def from_plain(plain: list[Any]) -> "Identity":
-        """Returns what `to_plain` wrote."""
+    def read(reader: RecordReader) -> "Identity":
+        """Returns what `write` wrote.
+
+        Raises:
+            StateError: it wrote no such thing.
+        """
         identity = Identity()
-        identity.merged_into = plain[0]
-        identity.moved = plain[1]
-        identity.met = plain[2]
-        identity.asked = dict.fromkeys(plain[3])
-        identity.absorbed = plain[4]
+        identity.merged_into = reader.text()
+        identity.moved = bool(reader.count(1))
+        identity.met = reader.number()
+        for _ in range(reader.count(MAX_LINKS)):
+            identity.asked[reader.text()] = None
+        for _ in range(reader.count(MAX_LINKS)):
+            other = reader.text()
+            identity.absorbed[other] = reader.number()
         return identity
 
 

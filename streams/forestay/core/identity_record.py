@@ -9,14 +9,15 @@ import msgspec
 
 from forestay.core.errors import DeadLetter
 from forestay.core.event import EVENT_NAMES, NEVER, Event, LineItem
+from forestay.core.packing import MAX_NUMBER
 from forestay.core.record import OutputRecord
 from forestay_schemas.click_event import MAX_ITEMS
 from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
 
 #: An id as the contract has it: without control characters, so that none is the key of a partition's mark.
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern="^[^\\x00-\\x1f\\x7f]+$")]
-_Offset = Annotated[int, msgspec.Meta(ge=NEVER, le=2**62)]
-_Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+_Offset = Annotated[int, msgspec.Meta(ge=NEVER, le=MAX_NUMBER)]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
 #: An item's price in hundredths and its quantity, as bounded by the contract of the clickstream.
 _Price = Annotated[int, msgspec.Meta(ge=0, le=10**11)]
 _Quantity = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
@@ -47,7 +48,7 @@ class ForwardedEvent(msgspec.Struct, array_like=True, frozen=True):
         """Returns the event, as one of `user_id`."""
         items = [LineItem(*item) for item in self.items]
         event = Event(
-            self.event_id,
+            self.event_id.encode(),
             user_id,
             self.kind,
             self.ts,
@@ -115,7 +116,7 @@ def decode_identity(key: bytes | None, value: bytes | None) -> IdentityRecord:
 def forwarded(event: Event) -> ForwardedEvent:
     """Returns an event whose order has been counted, to be written."""
     return ForwardedEvent(
-        event.event_id,
+        event.event_id.decode(),
         event.kind,
         event.ts,
         event.order,

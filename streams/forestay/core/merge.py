@@ -1,6 +1,7 @@
 """Two ids turn out to be one user: their states become one, as if all events had been one id's."""
 
 from forestay.core.contact import MAX_CONTACTS, Contact
+from forestay.core.families.family import capped
 from forestay.core.patterns import PatternMemory, PatternRules
 from forestay.core.user_state import UserState
 
@@ -12,8 +13,8 @@ def merge(into: UserState, other: UserState, patterns: PatternRules) -> None:
     stricter of the two. Event ids and orders stay with the id they came with.
     """
     into.last_ts = max(into.last_ts, other.last_ts)
-    into.applied += other.applied
-    into.duplicates += other.duplicates
+    into.applied = capped(into.applied + other.applied)
+    into.duplicates = capped(into.duplicates + other.duplicates)
     for mine, theirs in zip(into.parts, other.parts, strict=True):
         mine.merge(theirs, into.last_ts)
     if other.patterns is not None:

@@ -49,7 +49,7 @@ class ModelInput(NamedTuple):
 
 def model_input(state: UserState, features: FeatureSet, now: int) -> ModelInput:
     """Returns the user's input at moment `now` (milliseconds): the truth of serving and of training."""
-    steps = cast(SequencePart, state.parts[features.index("sequence")]).steps
+    steps = cast(SequencePart, state.parts[features.index("sequence")]).steps()
     tokens = np.zeros((MAX_STEPS, len(TOKEN_COLUMNS)), dtype=np.int32)
     numbers = np.zeros((MAX_STEPS, len(NUMBER_COLUMNS)), dtype=np.float32)
     if steps:
@@ -78,7 +78,7 @@ def _numbers(steps: list[Step], now: int) -> list[tuple[float, ...]]:
             (
                 log1p(step.value / 100),
                 log1p(step.quantity),
-                log1p(step.count),
+                log1p(step.events),
                 log1p((start - previous) / HOUR),
                 log1p(max(now - start, 0) / HOUR),
                 # 1970-01-01 was a Thursday: day 4 of a week that begins on Sunday.

@@ -7,13 +7,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from forestay.core.event import EVENT_CODES
 from forestay.core.hashing import hash64
-from forestay.core.pattern_trigger import PatternRule
+from forestay.core.pattern_trigger import MAX_TRIGGERS, PatternRule
 from forestay.core.patterns import PatternRules
 from forestay.core.units import DAY, HOUR, MINUTE, SECOND
 from forestay_schemas.types import EventName
 
-#: Each relevant event is shown to each trigger that asks about it.
-MAX_TRIGGERS: Final[int] = 32
 #: A user's newest 64 times are kept: at a count of 10 those of six items at least.
 MAX_COUNT: Final[int] = 10
 LONGEST: Final[int] = 90 * DAY

@@ -4,86 +4,109 @@ Most users have no memory of this: it is made at the first event some trigger as
 trigger asks about costs `PatternRules.relevant`, one list lookup. Made for mypyc as `pattern_trigger`.
 """
 
-from mypy_extensions import mypyc_attr
+from typing import Final
+
+from mypy_extensions import i64, mypyc_attr
 
 from forestay.core.event import EVENT_NAMES, Event
-from forestay.core.pattern_record import read, written
+from forestay.core.packing import HASHES, RecordReader, RecordWriter
+from forestay.core.pattern_record import read, write
 from forestay.core.pattern_trigger import NEVER, PatternRule, TriggerMemory
+
+#: An item is known by 48 bits of its hash: those of one user alone are to be told apart.
+_ITEM_BITS: Final = HASHES - 1
 
 
 class PatternRules:
     """The triggers, by the event kinds they ask about."""
 
-    __slots__ = ("_relevant", "by_key", "unless", "when")
+    __slots__ = ("_relevant", "_rules", "unless", "when")
 
     def __init__(self, rules: list[tuple[PatternRule, list[int], list[int]]]) -> None:
         """Takes each trigger with the kinds of its A and of its B; keys must differ."""
-        self.by_key: dict[int, PatternRule] = {}
+        self._rules: list[PatternRule] = [rule for rule, _, _ in rules]
         self.when: list[list[PatternRule]] = [[] for _ in EVENT_NAMES]
         self.unless: list[list[PatternRule]] = [[] for _ in EVENT_NAMES]
         for rule, when, unless in rules:
-            self.by_key[rule.key] = rule
             for kind in when:
                 self.when[kind].append(rule)
             for kind in unless:
                 self.unless[kind].append(rule)
         self._relevant: list[bool] = [bool(self.when[kind] or self.unless[kind]) for kind in range(len(EVENT_NAMES))]
 
-    def relevant(self, kind: int) -> bool:
+    def relevant(self, kind: i64) -> bool:
         """Says whether any trigger asks about events of this kind."""
         return self._relevant[kind]
+
+    def named(self, key: i64) -> PatternRule | None:
+        """Returns the trigger that `key` names in state records, None if there is none such any more."""
+        for rule in self._rules:
+            if rule.key == key:
+                return rule
+        return None
 
 
 @mypyc_attr(acyclic=True)
 class PatternMemory:
-    """What one user did about all triggers.
+    """What one user did about all triggers: `triggers` stand by key.
 
     Every method takes the rules in force; other rules than before take effect at once: what is remembered of
     a trigger that is gone is dropped, the rest is judged by its new rule.
     """
 
-    __slots__ = ("_rules", "_triggers")
+    __slots__ = ("_rules", "triggers")
 
-    def __init__(self) -> None:
-        """Starts without any memory."""
-        self._triggers: dict[int, TriggerMemory] = {}
+    def __init__(self, triggers: list[TriggerMemory] | None = None) -> None:
+        """Takes what is remembered of triggers, by key, whose due times are not made yet; nothing at first."""
+        self.triggers: list[TriggerMemory] = [] if triggers is None else triggers
         self._rules: PatternRules | None = None
 
     def is_empty(self) -> bool:
         """Says whether nothing is remembered, so that the whole may be dropped."""
-        return not self._triggers
+        return not self.triggers
 
     def update(self, event: Event, rules: PatternRules) -> None:
         """Takes an event, which must not have counted before."""
         if rules is not self._rules:
             self._adopt(rules)
         for rule in rules.when[event.kind]:
-            if not rule.by_item:
+            if rule.by_item:
+                self._add_items(event, rule)
+            else:
                 self._of(rule).add_when(event.ts, 0, rule)
-                continue
-            for item in _items(event):
-                if item:
-                    self._of(rule).add_when(event.ts, item, rule)
         for rule in rules.unless[event.kind]:
             memory = self._of(rule)
-            if not rule.by_item:
+            lines = event.items
+            if not rule.by_item or not lines:
                 memory.cancel_until(event.ts)
                 continue
-            for item in _items(event):
-                memory.add_unless(event.ts, item, rule)
+            for line in lines:
+                memory.add_unless(event.ts, _short(line.item), rule)
 
-    def next_due(self, rules: PatternRules) -> int:
+    def _add_items(self, event: Event, rule: PatternRule) -> None:
+        """Takes an A of each distinct item that the event names."""
+        lines = event.items
+        if len(lines) == 1:
+            item = _short(lines[0].item)
+            if item != 0:
+                self._of(rule).add_when(event.ts, item, rule)
+            return
+        for each in {_short(line.item) for line in lines}:
+            if each != 0:
+                self._of(rule).add_when(event.ts, each, rule)
+
+    def next_due(self, rules: PatternRules) -> i64:
         """Returns the earliest due time of what is pending (milliseconds), `NEVER` if nothing is."""
         if rules is not self._rules:
             self._adopt(rules)
-        earliest = NEVER
-        for memory in self._triggers.values():
+        earliest: i64 = NEVER
+        for memory in self.triggers:
             due = memory.due
             if due != NEVER and (earliest == NEVER or due < earliest):
                 earliest = due
         return earliest
 
-    def fire(self, now: int, rules: PatternRules) -> list[str]:
+    def fire(self, now: i64, rules: PatternRules) -> list[str]:
         """Returns the names of the triggers due at or before `now`, by due time and name, and notes the firings.
 
         A name stands twice only if `now` lies so far behind that two items of a trigger came due with its
@@ -92,9 +115,9 @@ class PatternMemory:
         if rules is not self._rules:
             self._adopt(rules)
         found: list[tuple[int, str]] = []
-        for key, memory in self._triggers.items():
-            while memory.due != NEVER and memory.due <= now:
-                rule = rules.by_key[key]
+        for memory in self.triggers:
+            rule = rules.named(memory.key)
+            while rule is not None and NEVER != memory.due <= now:
                 found.append((memory.due, rule.name))
                 memory.mark_fired(rule)
         found.sort()
@@ -104,12 +127,12 @@ class PatternMemory:
         """Takes over the memory of another user found to be this one; `other` is not to be used after."""
         if rules is not self._rules:
             self._adopt(rules)
-        for key, memory in other._triggers.items():  # noqa: SLF001 - another of the same class
-            rule = rules.by_key.get(key)
+        for memory in other.triggers:
+            rule = rules.named(memory.key)
             if rule is not None:
                 self._of(rule).absorb(memory, rule)
 
-    def forget(self, watermark: int, rules: PatternRules) -> None:
+    def forget(self, watermark: i64, rules: PatternRules) -> None:
         """Drops what cannot matter any more once no event earlier than `watermark` will come.
 
         Changes no firing. Call it where the stream decides (at an event, at a tick) and not where a commit
@@ -117,49 +140,55 @@ class PatternMemory:
         """
         if rules is not self._rules:
             self._adopt(rules)
-        empty: list[int] = []
-        for key, memory in self._triggers.items():
-            memory.forget(watermark, rules.by_key[key])
-            if memory.is_empty():
-                empty.append(key)
-        for key in empty:
-            del self._triggers[key]
+        is_empty = False
+        for memory in self.triggers:
+            rule = rules.named(memory.key)
+            if rule is not None:
+                memory.forget(watermark, rule)
+            is_empty = is_empty or memory.is_empty()
+        if is_empty:
+            self.triggers = [memory for memory in self.triggers if not memory.is_empty()]
 
-    def to_plain(self) -> list[int]:
-        """Returns the memory as numbers (`pattern_record`), equal for equal memory; empty if there is none."""
-        return written(self._triggers)
+    def write(self, writer: RecordWriter) -> None:
+        """Writes the memory (`pattern_record`), in equal bytes for equal memory."""
+        write(writer, self.triggers)
 
-    @classmethod
-    def from_plain(cls, plain: list[int]) -> "PatternMemory":
-        """Returns the memory that `to_plain` wrote.
+    @staticmethod
+    def read(reader: RecordReader) -> "PatternMemory":
+        """Returns the memory that `write` wrote.
 
         Raises:
             StateError: it wrote no such thing.
         """
-        memory = cls()
-        memory._triggers = read(plain)
-        return memory
+        return PatternMemory(read(reader))
 
     def _adopt(self, rules: PatternRules) -> None:
         """Judges what is remembered by `rules`, and drops the memory of triggers they do not have."""
-        before = self._triggers
         self._rules = rules
-        self._triggers = {}
-        for key, memory in before.items():
-            rule = rules.by_key.get(key)
-            if rule is not None:
-                self._of(rule).absorb(memory, rule)
+        is_gone = False
+        for memory in self.triggers:
+            rule = rules.named(memory.key)
+            if rule is None:
+                is_gone = True
+            else:
+                memory.judge(rule)
+        if is_gone:
+            self.triggers = [memory for memory in self.triggers if rules.named(memory.key) is not None]
 
     def _of(self, rule: PatternRule) -> TriggerMemory:
-        memory = self._triggers.get(rule.key)
-        if memory is None:
-            memory = self._triggers[rule.key] = TriggerMemory()
-        return memory
+        """Returns the memory of a trigger, made if there is none."""
+        key = rule.key
+        at = 0
+        for memory in self.triggers:
+            if memory.key == key:
+                return memory
+            if memory.key < key:
+                at += 1
+        made = TriggerMemory(key)
+        self.triggers.insert(at, made)
+        return made
 
 
-def _items(event: Event) -> list[int]:
-    """Returns the event's distinct items, [0] if it names none."""
-    lines = event.items
-    if len(lines) == 1:
-        return [lines[0].item]
-    return list({line.item for line in lines}) or [0]
+def _short(item: i64) -> i64:
+    """Returns what an item is known by here; 0 stands for none."""
+    return (item & _ITEM_BITS) or 1 if item != 0 else 0

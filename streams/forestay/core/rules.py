@@ -23,7 +23,7 @@ class Rules(NamedTuple):
     dead_letter_limit: float = 0.5
     lateness: int = 3 * DAY
     idle: int = 730 * DAY
-    live_users: int = 10_000
+    live_users: int = 20_000
     deduplicate: bool = True
     merge_identities: bool = True
     features: FeatureSet = DEFAULT_FEATURES

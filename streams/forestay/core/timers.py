@@ -8,32 +8,35 @@ time later, which every event does, costs nothing until the old minute comes. An
 import heapq
 from typing import Final
 
+from mypy_extensions import i64
+
 from forestay.core.event import NEVER
 from forestay.core.families.sessions import SessionsPart
 from forestay.core.units import DAY, MINUTE, SECOND
 from forestay.core.user_state import UserState
 
 #: Bounds of the first silence (milliseconds), and what stands for an unknown rhythm.
-SHORTEST: Final[int] = 1 * DAY
-LONGEST: Final[int] = 60 * DAY
-UNKNOWN: Final[int] = 14 * DAY
+SHORTEST: Final = 1 * DAY
+LONGEST: Final = 60 * DAY
+UNKNOWN: Final = 14 * DAY
 #: Sessions needed before a rhythm is believed.
-_MIN_SESSIONS: Final[int] = 4
+_MIN_SESSIONS: Final = 4
 #: After the first, each further silence is twice as long; none is looked at beyond this.
-_LAST: Final[int] = 180 * DAY
+_LAST: Final = 180 * DAY
 #: In minutes.
-_HOUR: Final[int] = 60
+_HOUR: Final = 60
 
 
-def first_silence(sessions: SessionsPart | None) -> int:
+def first_silence(sessions: SessionsPart | None) -> i64:
     """Returns how long a silence is remarkable for this user, in milliseconds: mean gap plus two deviations."""
-    if sessions is None or len(sessions.starts) < _MIN_SESSIONS:
+    if sessions is None or sessions.count() < _MIN_SESSIONS:
         return UNKNOWN
     # Whole seconds: the last digits of a float must not move a timer.
-    return min(max(round(sessions.mean_gap() + 2 * sessions.gap_deviation()) * SECOND, SHORTEST), LONGEST)
+    silence: i64 = round(sessions.mean_gap() + 2 * sessions.gap_deviation()) * SECOND
+    return min(max(silence, SHORTEST), LONGEST)
 
 
-def next_silence(state: UserState, sessions: SessionsPart | None, after: int) -> int:
+def next_silence(state: UserState, sessions: SessionsPart | None, after: i64) -> i64:
     """Returns when the user's first silence later than `after` is due, `NEVER` when there is none."""
     silence = first_silence(sessions)
     while silence <= _LAST:
@@ -55,7 +58,7 @@ class Timers:
     def __init__(self) -> None:
         """Starts without timers."""
         #: The last minute opened, and (due, user) of those due in it or before.
-        self.minute = NEVER
+        self.minute: i64 = NEVER
         self.soon: list[tuple[int, str]] = []
         #: Minutes of hours up to the last one opened, and their users.
         self._minutes: list[int] = []
@@ -63,9 +66,9 @@ class Timers:
         #: Later hours: users, and beside each the minute within the hour.
         self._hours: list[int] = []
         self._waiting: dict[int, tuple[list[str], bytearray]] = {}
-        self._opened = NEVER
+        self._opened: i64 = NEVER
 
-    def arm(self, user_id: str, state: UserState, due: int) -> None:
+    def arm(self, user_id: str, state: UserState, due: i64) -> None:
         """Makes sure the user is looked at no later than `due` (milliseconds, or `NEVER`)."""
         if due == NEVER:
             return
@@ -77,7 +80,7 @@ class Timers:
             state.armed = minute
             self.put(user_id, minute)
 
-    def put(self, user_id: str, minute: int) -> None:
+    def put(self, user_id: str, minute: i64) -> None:
         """Puts the user into a minute."""
         hour = minute // _HOUR
         if hour <= self._opened:
@@ -90,7 +93,7 @@ class Timers:
         waiting[0].append(user_id)
         waiting[1].append(minute % _HOUR)
 
-    def _put_near(self, user_id: str, minute: int) -> None:
+    def _put_near(self, user_id: str, minute: i64) -> None:
         users = self._users.get(minute)
         if users is None:
             self._users[minute] = [user_id]
@@ -98,7 +101,7 @@ class Timers:
         else:
             users.append(user_id)
 
-    def first(self) -> int:
+    def first(self) -> i64:
         """Returns the first minute that has timers, `NEVER` if none has."""
         if not self._minutes and self._hours:
             hour = heapq.heappop(self._hours)

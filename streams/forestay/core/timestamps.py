@@ -1,67 +1,79 @@
-"""RFC 3339 times of the usual shape to milliseconds, by remembering minutes: 0.1 µs where a parser takes 0.5."""
+"""RFC 3339 times of the usual shape to milliseconds: compiled, 30 ns where a parser takes 500."""
 
-from datetime import UTC, datetime
 from typing import Final
 
-from forestay.core.units import MINUTE, SECOND, to_milliseconds
+from mypy_extensions import i64
+
+from forestay.core.units import SECOND
 
 #: `2026-01-31T12:00:00Z` and `2026-01-31T12:00:00.123Z`; other shapes are left to the contract.
-_SECONDS_LENGTH: Final[int] = 20
-_MILLISECONDS_LENGTH: Final[int] = 24
-#: Minutes remembered: a day. Streams are near to ordered by time, so the memory hits.
-_MOST_MINUTES: Final[int] = 1_440
-UNKNOWN: Final[int] = -1
-_ZERO: Final[int] = ord("0")
-_MOST_SECONDS: Final[int] = 59
+_SECONDS_LENGTH: Final = 20
+_MILLISECONDS_LENGTH: Final = 24
+UNKNOWN: Final = -1
+_DIGIT: Final = 9
+_ZERO: Final = 0x30
+_T: Final = 0x54
+_Z: Final = 0x5A
+_DASH: Final = 0x2D
+_COLON: Final = 0x3A
+_POINT: Final = 0x2E
 
-_minutes: Final[dict[str, int]] = {}
 
-
-def parse_usual(text: str) -> int:
-    """Returns epoch milliseconds of a time in UTC of the usual shape, `UNKNOWN` for any other text."""
-    length = len(text)
-    fraction = 0
+def parse_usual(text: bytes, at: i64, end: i64) -> i64:
+    """Returns epoch milliseconds of the UTC time that stands from `at` to `end`, `UNKNOWN` for any other text."""
+    length = end - at
+    fraction: i64 = 0
     if length == _MILLISECONDS_LENGTH:
-        if text[19] != ".":
+        fraction = _number(text, at + 20, at + 23)
+        if text[at + 19] != _POINT or fraction < 0:
             return UNKNOWN
-        fraction = _digits(text, 20, 23)
     elif length != _SECONDS_LENGTH:
         return UNKNOWN
-    second = _digits(text, 17, 19)
-    if text[length - 1] != "Z" or fraction < 0 or not 0 <= second <= _MOST_SECONDS:
+    if text[end - 1] != _Z or text[at + 4] != _DASH or text[at + 7] != _DASH or text[at + 10] != _T:
         return UNKNOWN
-    start = text[:17]
-    minute = _minutes.get(start, UNKNOWN)
-    if minute < 0:
-        minute = _minute(start)
-    return UNKNOWN if minute < 0 else minute + second * SECOND + fraction
+    days = _days(_number(text, at, at + 4), _number(text, at + 5, at + 7), _number(text, at + 8, at + 10))
+    second = _second(text, at + 11)
+    if days < 0 or second < 0:
+        return UNKNOWN
+    return (days * 86_400 + second) * SECOND + fraction
 
 
-def _digits(text: str, start: int, end: int) -> int:
-    """Returns the number that ASCII digits make, `UNKNOWN` for others; compiled, 1 ns each where a slice takes 20."""
-    number = 0
-    for at in range(start, end):
-        digit = ord(text[at]) - _ZERO
-        if not 0 <= digit <= 9:  # noqa: PLR2004 - a digit
+def _second(text: bytes, at: i64) -> i64:
+    """Returns the second of the day that `12:00:00` stands for, `UNKNOWN` if it is none."""
+    hour, minute, second = _number(text, at, at + 2), _number(text, at + 3, at + 5), _number(text, at + 6, at + 8)
+    if text[at + 2] != _COLON or text[at + 5] != _COLON:
+        return UNKNOWN
+    if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60):  # noqa: PLR2004 - a clock
+        return UNKNOWN
+    return (hour * 60 + minute) * 60 + second
+
+
+def _number(text: bytes, start: i64, end: i64) -> i64:
+    number: i64 = 0
+    while start < end:
+        digit = i64(text[start]) - _ZERO
+        if not 0 <= digit <= _DIGIT:
             return UNKNOWN
         number = number * 10 + digit
+        start += 1
     return number
 
 
-def _minute(start: str) -> int:
-    """Returns the milliseconds of `2026-01-31T12:00:`, and remembers them."""
-    if not (start.isascii() and start[4] == start[7] == "-" and start[10] == "T" and start[13] == start[16] == ":"):
+def _days(year: i64, month: i64, day: i64) -> i64:
+    """Returns the days since 1970, `UNKNOWN` for earlier ones and for those the calendar does not have.
+
+    Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.
+    """
+    if year < 1970 or not 1 <= month <= 12 or not 1 <= day <= _days_of(year, month):  # noqa: PLR2004 - a calendar
         return UNKNOWN
-    digits = start[0:4] + start[5:7] + start[8:10] + start[11:13] + start[14:16]
-    if not digits.isdigit():
-        return UNKNOWN
-    try:
-        moment = datetime.strptime(digits, "%Y%m%d%H%M").replace(tzinfo=UTC)
-    except ValueError:
-        return UNKNOWN
-    minute = to_milliseconds(moment) // MINUTE * MINUTE
-    if minute >= 0:
-        if len(_minutes) >= _MOST_MINUTES:
-            _minutes.clear()
-        _minutes[start] = minute
-    return minute
+    if month <= 2:  # noqa: PLR2004 - its years begin in March
+        year -= 1
+    era_year = year % 400
+    day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    return year // 400 * 146_097 + era_year * 365 + era_year // 4 - era_year // 100 + day_of_year - 719_468
+
+
+def _days_of(year: i64, month: i64) -> i64:
+    if month == 2:  # noqa: PLR2004 - February
+        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    return 30 if month in (4, 6, 9, 11) else 31

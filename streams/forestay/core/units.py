@@ -5,13 +5,13 @@ from typing import Final
 
 from forestay_schemas.types import EPOCH
 
-SECOND: Final[int] = 1_000
-MINUTE: Final[int] = 60 * SECOND
-HOUR: Final[int] = 60 * MINUTE
-DAY: Final[int] = 24 * HOUR
+SECOND: Final = 1_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
 
-#: Sums saturate here, so that no stream of absurd prices can make a record that 64 bits cannot hold.
-MAX_AMOUNT: Final[int] = 2**62
+#: Sums saturate here: two of them can be added in a word of 64 bits, and absurd prices make no larger record.
+MAX_AMOUNT: Final = 2**62 - 1
 
 _MILLISECOND: Final[timedelta] = timedelta(milliseconds=1)
 

@@ -2,18 +2,17 @@
 
 from typing import Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from forestay.core.contact import Contact, Score
 from forestay.core.event import NEVER, Event
 from forestay.core.event_ids import EventIds
 from forestay.core.families.family import Part
-from forestay.core.feature_set import FeatureSet
 from forestay.core.identity import Identity
 from forestay.core.patterns import PatternMemory
 
 #: Orders remembered a user, so that an order counts once however many lines it has.
-MAX_ORDERS: Final[int] = 64
+MAX_ORDERS: Final = 64
 
 
 @mypyc_attr(acyclic=True)
@@ -24,7 +23,7 @@ class UserState:
     replayed event at or before it is skipped (design D3). `scored_ts` is the moment of the user's last
     decision: a user's decisions have increasing moments, so none at or before it is made again. `seen_clock`
     is the partition's clock when the last event was applied: silences due before it were never waited for.
-    `armed` is the minute of the timer that stands for this user; it is not written, but made anew.
+    `armed` is the minute of the timer that stands for this user.
     """
 
     __slots__ = (
@@ -50,29 +49,28 @@ class UserState:
 
     def __init__(self, parts: list[Part]) -> None:
         """Starts as a user without events; `parts` are the feature set's."""
-        self.offset = -1
-        self.applied = 0
-        self.duplicates = 0
-        self.last_ts = NEVER
+        self.offset: i64 = -1
+        self.applied: i64 = 0
+        self.duplicates: i64 = 0
+        self.last_ts: i64 = NEVER
         self.event_ids = EventIds()
         self.orders: dict[int, int] = {}
         self.parts = parts
         self.patterns: PatternMemory | None = None
         self.contacts: list[Contact] = []
         self.score: Score | None = None
-        self.scored_ts = NEVER
-        self.seen_clock = NEVER
+        self.scored_ts: i64 = NEVER
+        self.seen_clock: i64 = NEVER
         self.country: str | None = None
-        self.country_ts = NEVER
+        self.country_ts: i64 = NEVER
         self.timezone: str | None = None
-        self.timezone_ts = NEVER
+        self.timezone_ts: i64 = NEVER
         self.identity: Identity | None = None
-        self.armed = NEVER
+        self.armed: i64 = NEVER
 
 
-def apply_event(state: UserState, event: Event, lateness: int) -> None:
+def apply_event(state: UserState, event: Event, lateness: i64) -> None:
     """Applies one event that was not seen before and is not too late; `lateness` in milliseconds."""
-    state.event_ids.add(event.id_hash, event.ts, lateness)
     if event.order:
         count_order(state, event, lateness)
     count_event(state, event)
@@ -97,7 +95,7 @@ def count_event(state: UserState, event: Event) -> None:
         state.timezone_ts = event.ts
 
 
-def count_order(state: UserState, event: Event, lateness: int) -> None:
+def count_order(state: UserState, event: Event, lateness: i64) -> None:
     """Makes the order count once, at its earliest line; lines later by more than the lateness are another order."""
     orders = state.orders
     known = orders.get(event.order, NEVER)
@@ -112,12 +110,7 @@ def count_order(state: UserState, event: Event, lateness: int) -> None:
         orders[event.order] = event.ts
 
 
-def remembered_orders(orders: dict[int, int], oldest: int) -> dict[int, int]:
+def remembered_orders(orders: dict[int, int], oldest: i64) -> dict[int, int]:
     """Returns the newest orders that are not older than `oldest`."""
     pairs = sorted([(ts, order) for order, ts in orders.items() if ts >= oldest], reverse=True)
     return {order: ts for ts, order in pairs[:MAX_ORDERS]}
-
-
-def features_of(state: UserState, features: FeatureSet, now: int) -> list[float]:
-    """Returns the user's features at moment `now` (milliseconds), in the order of the feature set."""
-    return features.values(state.parts, now, state.last_ts)

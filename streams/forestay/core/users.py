@@ -1,11 +1,13 @@
 """The users of one partition: those in use as live objects, the others packed as their state records.
 
 A million users are held in 1 GiB this way: a packed user costs its record and about 200 bytes, a live one
-about 10 kB. A user is unpacked at the first touch, and packed again at a checkpoint once `live_users` others have
+about 4 kB. A user is unpacked at the first touch, and packed again at a checkpoint once `live_users` others have
 been touched since; the more users are packed, the fewer stay live.
 """
 
 from typing import Final
+
+from mypy_extensions import i64
 
 from forestay.core.event import NEVER
 from forestay.core.feature_set import FeatureSet
@@ -15,22 +17,22 @@ from forestay.core.timers import Timers
 from forestay.core.user_state import UserState
 
 #: Packed users that take as much memory as a live and a cooling one.
-_PACKED_FOR_LIVE: Final[int] = 24
+_PACKED_FOR_LIVE: Final = 10
 #: However many are packed, about so many stay live, unless even fewer are wanted.
-_FEWEST_LIVE: Final[int] = 1_000
+_FEWEST_LIVE: Final = 1_000
 
 
 class Users:
     """State by user id; a user is live or packed, never both."""
 
-    def __init__(self, features: FeatureSet, schedule: Schedule, lateness: int, live_users: int) -> None:
+    def __init__(self, features: FeatureSet, schedule: Schedule, lateness: i64, live_users: int) -> None:
         """`lateness` in milliseconds; before a user is packed, about `live_users` others are touched, or fewer."""
         self.timers = Timers()
         #: The partition's, in milliseconds; its owner keeps it up.
-        self.watermark = NEVER
+        self.watermark: i64 = NEVER
         self._features = features
         self._schedule = schedule
-        self._lateness = lateness
+        self._lateness: i64 = lateness
         self._most_live = live_users
         self._live: dict[str, UserState] = {}
         #: Users not touched since the last turn, and packed at the next.
@@ -116,7 +118,7 @@ class Users:
         """Returns the state's record as it would be written now."""
         return self._record(state, self._schedule.due(state))
 
-    def _record(self, state: UserState, due: int) -> bytes:
+    def _record(self, state: UserState, due: i64) -> bytes:
         # The watermark goes on while the user sleeps: what it has passed need not be kept for a repeat.
         oldest = max(self.watermark, state.event_ids.latest) - self._lateness
         return encode_user(state, self._features, oldest, self._lateness, due)

@@ -3,6 +3,8 @@
 import heapq
 from typing import NamedTuple
 
+from mypy_extensions import i64
+
 from forestay.core.deciding import Deciding
 from forestay.core.event import NEVER, Event
 from forestay.core.patterns import PatternMemory
@@ -31,7 +33,7 @@ class Waking:
 
     def __init__(self, number: int, users: Users, schedule: Schedule, rules: Rules, deciding: Deciding) -> None:
         """`number` is the partition's, `users` are its own."""
-        self.clock = NEVER
+        self.clock: i64 = NEVER
         self.finished = True
         self._number = number
         self._users = users
@@ -54,7 +56,7 @@ class Waking:
         if state.armed == NEVER or soonest < state.armed * MINUTE:
             self._users.timers.arm(event.user_id, state, soonest)
 
-    def advance(self, clock: int, oldest: int, most: int, source: Coordinates) -> bool:
+    def advance(self, clock: i64, oldest: i64, most: i64, source: Coordinates) -> bool:
         """Moves event time forward, and wakes every user who is due by then, in order.
 
         `oldest` is the earliest moment a further event may have; `source` names the record that tells the time.
@@ -63,7 +65,7 @@ class Waking:
         self.clock = max(self.clock, clock)
         self.finished = False
         timers = self._users.timers
-        looked_at = 0
+        looked_at: i64 = 0
         while looked_at < most:
             if timers.soon and timers.soon[0][0] <= self.clock:
                 due, user_id = heapq.heappop(timers.soon)
@@ -76,7 +78,7 @@ class Waking:
                 return True
         return False
 
-    def _open(self, most: int) -> int:
+    def _open(self, most: i64) -> i64:
         """Looks up when the users of the next minute are due; returns how many it looked at."""
         timers = self._users.timers
         minute = timers.first()
@@ -88,7 +90,7 @@ class Waking:
                 timers.arm(user_id, state, self._schedule.due(state))
         return len(user_ids)
 
-    def _wake(self, user_id: str, due: int, oldest: int, source: Coordinates) -> None:
+    def _wake(self, user_id: str, due: i64, oldest: i64, source: Coordinates) -> None:
         """Does what is due for the user at the moment `due`, if it still is."""
         state = self._users.get(user_id)
         if state is None or state.armed == NEVER:

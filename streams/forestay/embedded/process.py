@@ -159,6 +159,10 @@ class ChildProcess(Startable):
         try:
             async with asyncio.timeout(self._command.stop_within + _KEEPER_MARGIN):
                 await keeper.wait()
+                if keeper.stdout is not None:
+                    # The end of a process may be known before that of its pipe: a loop closed in between would
+                    # leave the pipe open.
+                    await keeper.stdout.read()
         except TimeoutError:
             keeper.kill()  # and with it, by its parent-death signal, the command
             await keeper.wait()

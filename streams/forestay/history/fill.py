@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from forestay.core.event import NEVER
-from forestay.core.pattern_record import read, written
+from forestay.core.families.family import Part
+from forestay.core.packing import RecordWriter
 from forestay.core.pattern_trigger import TriggerMemory
 from forestay.core.patterns import PatternMemory
 from forestay.core.rules import Rules
@@ -87,7 +88,7 @@ class Filler:
         for index, family in enumerate(self._rules.features.families):
             if self._families is not None and family.name not in self._families:
                 continue
-            if not is_short or not after.parts[index].to_plain(after.last_ts, now):
+            if not is_short or _is_empty(after.parts[index], after.last_ts, now):
                 after.parts[index] = fresh.parts[index]
         if self._families is None and not is_short:
             after.event_ids = fresh.event_ids
@@ -105,16 +106,23 @@ class Filler:
         return encode_user(state, rules.features, oldest, rules.lateness, self._schedule.due(state))
 
 
+def _is_empty(part: Part, latest: int, now: int) -> bool:
+    """Says whether the part remembers nothing that features at `now` or later can need."""
+    writer = RecordWriter()
+    part.write(writer, latest, now)
+    return not writer.written()
+
+
 def _with_firings(fresh: PatternMemory | None, durable: PatternMemory | None) -> PatternMemory | None:
-    """Returns the memory of history, with the firings that the state knows of.
+    """Returns the memory of history, with the firings that the state knows of; `fresh` is not to be used after.
 
     Which of them were is for the worker to say: it may have met two ids of one user, or a late event, at a moment
     that history does not tell. Of a trigger the state knows nothing of, history's stand.
     """
     if durable is None:
         return fresh
-    triggers = {} if fresh is None else read(fresh.to_plain())
-    for key, memory in read(durable.to_plain()).items():
-        if key in triggers or memory.fired != NEVER:
-            triggers.setdefault(key, TriggerMemory()).fired = memory.fired
-    return PatternMemory.from_plain(written(triggers)) if triggers else None
+    triggers = {} if fresh is None else {memory.key: memory for memory in fresh.triggers}
+    for memory in durable.triggers:
+        if memory.key in triggers or memory.fired != NEVER:
+            triggers.setdefault(memory.key, TriggerMemory(memory.key)).fired = memory.fired
+    return PatternMemory([triggers[key] for key in sorted(triggers)]) if triggers else None

@@ -86,6 +86,8 @@ class _Builder:
         self.fire(max(event.ts, clock))
         # As a worker does: so the generations of ids begin where its do.
         self.state.event_ids.forget(clock - rules.lateness)
+        if rules.deduplicate:
+            self.state.event_ids.add(event.id_hash, event.ts, rules.lateness)
         self._apply(self.state, event)
         return True
 

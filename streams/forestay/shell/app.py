@@ -1,5 +1,6 @@
 """The Faust app of a worker: membership and the agent from Faust, everything between in our own hands."""
 
+import asyncio
 import logging
 import os
 import threading
@@ -154,8 +155,17 @@ class RetentionApp(faust.App):
     # -- chunks --------------------------------------------------------------------------------------
 
     async def deliver(self, chunk: Chunk) -> None:
-        """See `ChunkApp.deliver`."""
-        await self._chunks.put(cast(EventT[Chunk], chunk))
+        """See `ChunkApp.deliver`.
+
+        A rebalance empties Faust's queues, and whoever waits for room in one is told that it was cancelled. That
+        chunk is dropped, as those in the queue are: reading begins again where durable state ends.
+        """
+        try:
+            await self._chunks.put(cast(EventT[Chunk], chunk))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
 
     async def _retention(self, chunks: AsyncIterable[Chunk]) -> None:
         """The agent: takes each chunk to its partition."""

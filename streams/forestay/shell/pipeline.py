@@ -220,12 +220,10 @@ class Pipeline:
         await publish(topics.actions, number, actions)
 
     async def _publish_identity(self, records: Sequence[OutputRecord]) -> None:
-        """Writes identity records, each to the partition of the id it is about."""
-        outside = self._outside
-        if records:
-            topic = outside.topics.identity
-            for partition, own in outside.placement.by_partition(records).items():
-                await outside.publisher.publish(topic, partition, own)
+        """Writes identity records, each to the partition of the id it is about; those of one partition in order."""
+        topic, publish = self._outside.topics.identity, self._outside.publisher.publish
+        own = self._outside.placement.by_partition(records)
+        await asyncio.gather(*(publish(topic, partition, own[partition]) for partition in own))
 
     # -- barrier -------------------------------------------------------------------------------------
 

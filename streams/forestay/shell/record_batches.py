@@ -1,4 +1,4 @@
-"""Records as aiokafka's C parser makes them: no object of Python's a record, where aiokafka makes one of its own.
+"""Records as our own parser makes them, or as aiokafka's where they are compressed or of an old format.
 
 `RecordConsumer.getmany` gives lists of `Record`s; their bytes are copies: no record holds a fetch in memory.
 Which records these are, and where reading stands after them, is as in aiokafka: committed transactions only (if asked
@@ -7,6 +7,7 @@ for), no control records, gaps of compaction skipped, all formats and compressio
 Three of aiokafka's classes are replaced for this consumer alone, by the names under which its methods look them up.
 """
 
+from collections.abc import Sequence
 from types import FunctionType
 from typing import Any, cast
 
@@ -16,7 +17,9 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 from crc32c import crc32c
 
+from forestay.core.errors import StateError
 from forestay.core.record import Record
+from forestay.core.record_batch import can_read, read_records
 
 #: A list ends with the batch that brings it to so many records: compressed, a fetch may hold 30 times as many.
 _ENOUGH = 4_096
@@ -37,6 +40,8 @@ class FetchedBatches:
         """`data`: the batches of one partition as the broker sent them, the last one perhaps cut short."""
         self._data = data
         self._start = 0
+        #: The bytes of the batch that `next_batch` gave last.
+        self.current = b""
 
     def size_in_bytes(self) -> int:
         """Returns how many bytes the broker sent."""
@@ -59,6 +64,7 @@ class FetchedBatches:
         if check and not _is_intact(batch, data):
             raise CorruptRecordException("wrong checksum")
         self._start += len(data)
+        self.current = data
         return batch
 
     def _end(self) -> int:
@@ -94,8 +100,8 @@ class BatchRecords(PartitionRecords):  # type: ignore[misc]
             try:
                 batch = self._records.next_batch(self._check_crcs)
                 if self._is_data(batch):
-                    taken += self._wanted(list(batch))
-            except CorruptRecordException as error:
+                    taken += self._wanted(batch)
+            except (CorruptRecordException, StateError) as error:
                 where = f"{self._tp.topic}-{self._tp.partition} from offset {self.next_fetch_offset}"
                 raise CorruptRecordException(f"{where}: {error}") from error
             # A batch knows the offset behind it even where compaction has taken its last records.
@@ -106,9 +112,12 @@ class BatchRecords(PartitionRecords):  # type: ignore[misc]
         """Says whether a whole batch is left."""
         return cast(bool, self._records.has_next())
 
-    def _wanted(self, records: list[Record]) -> list[Record]:
-        """Leaves out what is before the position sought: the broker sends whole batches."""
-        first = self.next_fetch_offset
+    def _wanted(self, batch: Any) -> Sequence[Record]:
+        """Returns the batch's records but for those before the position sought: the broker sends whole batches."""
+        first, data = self.next_fetch_offset, self._records.current
+        if can_read(data):
+            return read_records(data, first)
+        records: list[Record] = list(batch)
         if records and records[0].offset < first:
             return [record for record in records if record.offset >= first]
         return records

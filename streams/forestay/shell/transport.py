@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import aiokafka
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
@@ -123,7 +124,8 @@ class ChunkConsumer(driver.Consumer):
         """Feeds the app until the fetcher or the consumer stops.
 
         Records fetched before a rebalance may arrive after it. They are delivered all the same: the
-        receiver knows which offset it expects and refuses any other.
+        receiver knows which offset it expects and refuses any other. What a rebalance leaves undelivered is
+        fetched again, since it seeks every partition.
         """
         app = cast(ChunkApp, self.app)
         service = cast(Service, fetcher)
@@ -132,8 +134,6 @@ class ChunkConsumer(driver.Consumer):
                 await self._seek_as_wanted()
                 epoch = self._epoch
                 records, _ = await self._wait_next_records(timeout=1.0)
-                if not self.flow_active:
-                    continue
                 for tp, batch in (records or {}).items():
                     self._delivered[TP(tp.topic, tp.partition)] = batch[-1].offset + 1
                     await app.deliver(Chunk(tp.topic, tp.partition, epoch, batch))
@@ -141,13 +141,20 @@ class ChunkConsumer(driver.Consumer):
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
+        except asyncio.CancelledError:
+            # Faust takes a fetcher cancelled in a rebalance for one to be started again, and crashes over it.
+            if not service.should_stop:
+                raise
 
     async def _seek_as_wanted(self) -> None:
         """Seeks while no fetch is under way: a chunk is fetched wholly before a seek or wholly after it."""
         wanted, self._wanted = self._wanted, {}
         ours = {tp: position for tp, position in wanted.items() if tp in self.assignment()}
         if ours:
-            await self.seek_wait(ours)
+            try:
+                await self.seek_wait(ours)
+            except IllegalStateError:
+                return  # one has left since: a rebalance is on, and seeks whatever is assigned after it
             self._epoch += 1
 
 

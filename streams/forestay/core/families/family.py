@@ -4,20 +4,19 @@ A new family is one file with a `Part` and a `Family`, and one line in `core/fea
 from history by `forestay backfill`.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
-from mypy_extensions import mypyc_attr
+from librt.vecs import vec
+from mypy_extensions import i64, mypyc_attr
 
 from forestay.core.event import Event
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import MAX_AMOUNT
 
-#: The largest number that compiled code holds in a word: comparing with a larger one costs 30 ns.
-_WORD: Final[int] = 2**62 - 1
 
-
-def capped(amount: int) -> int:
-    """Returns `amount`, at most `MAX_AMOUNT`."""
-    return amount if amount <= _WORD else MAX_AMOUNT
+def capped(amount: i64) -> i64:
+    """Returns `amount`, at most `MAX_AMOUNT`. Two that are capped can be added: the sum fits a word."""
+    return min(amount, MAX_AMOUNT)
 
 
 class Feature(NamedTuple):
@@ -35,27 +34,32 @@ class Part:
 
     __slots__ = ()
 
-    def update(self, event: Event, latest: int) -> None:
+    def update(self, event: Event, latest: i64) -> None:
         """Takes an event that counts once; `latest` is the user's newest moment, this event included."""
         raise NotImplementedError
 
-    def merge(self, other: "Part", latest: int) -> None:
+    def merge(self, other: "Part", latest: i64) -> None:
         """Takes in the part of another id of the same user; `latest` is the newest moment of both."""
         raise NotImplementedError
 
-    def values(self, now: int, latest: int, into: list[float]) -> None:
+    def values(self, now: i64, latest: i64, into: list[float]) -> None:
         """Appends the family's features at moment `now`, not before `latest`, in their order."""
         raise NotImplementedError
 
-    def pick(self, now: int, latest: int, wanted: list[int], into: list[float]) -> None:
-        """Appends those of the `values` that stand at the places `wanted`."""
+    def pick(self, now: i64, latest: i64, wanted: vec[i64], into: vec[float], at: i64) -> i64:
+        """Puts those of the `values` that stand at the places `wanted` into a row, from `at` on.
+
+        Returns where to go on.
+        """
         values: list[float] = []
         self.values(now, latest, values)
         for place in wanted:
-            into.append(values[place])
+            into[at] = values[place]
+            at += 1
+        return at
 
-    def to_plain(self, latest: int, now: int) -> list[Any]:
-        """Returns lists, numbers and bytes to be written.
+    def write(self, writer: RecordWriter, latest: i64, now: i64) -> None:
+        """Writes what is remembered, nothing if there is nothing.
 
         Moments are written as distances from `latest`; what features at `now` or later cannot need is left out.
         """
@@ -77,6 +81,10 @@ class Family:
         """Returns the part of a user without events."""
         raise NotImplementedError
 
-    def from_plain(self, plain: list[Any], latest: int) -> Part:
-        """Returns the part that `Part.to_plain` wrote."""
+    def read(self, reader: RecordReader, latest: i64) -> Part:
+        """Returns the part that `Part.write` wrote; the reader ends where that ends.
+
+        Raises:
+            StateError: it wrote no such thing.
+        """
         raise NotImplementedError

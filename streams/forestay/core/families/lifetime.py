@@ -1,14 +1,15 @@
 """Sums over a user's whole life (`docs/features.md`)."""
 
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
 from forestay.core.event import NEVER, PURCHASE, REFUND, Event
 from forestay.core.families.family import Family, Feature, Part, capped
-from forestay.core.units import HOUR
+from forestay.core.packing import RecordReader, RecordWriter
+from forestay.core.units import HOUR, MAX_AMOUNT
 
-_MINOR: Final[float] = 100.0
+_MINOR: Final = 100.0
 
 
 class Lifetime(Family):
@@ -24,15 +25,16 @@ class Lifetime(Family):
         """Returns the part of a user without a life."""
         return LifetimePart()
 
-    def from_plain(self, plain: list[Any], latest: int) -> Part:
-        """Reads what `to_plain` wrote."""
+    def read(self, reader: RecordReader, latest: i64) -> Part:
+        """Reads what `LifetimePart.write` wrote."""
         part = LifetimePart()
-        part.first = latest - plain[0]
-        part.events = plain[1]
-        part.orders = plain[2]
-        part.spend = plain[3]
-        part.refunds = plain[4]
-        part.refund_value = plain[5]
+        if reader.more():
+            part.first = latest - reader.count(latest)
+            part.events = reader.count(MAX_AMOUNT)
+            part.orders = reader.count(MAX_AMOUNT)
+            part.spend = reader.count(MAX_AMOUNT)
+            part.refunds = reader.count(MAX_AMOUNT)
+            part.refund_value = reader.count(MAX_AMOUNT)
         return part
 
 
@@ -44,49 +46,56 @@ class LifetimePart(Part):
 
     def __init__(self) -> None:
         """Starts at nothing."""
-        self.first = NEVER
-        self.events = 0
-        self.orders = 0
-        self.spend = 0
-        self.refunds = 0
-        self.refund_value = 0
+        self.first: i64 = NEVER
+        self.events: i64 = 0
+        self.orders: i64 = 0
+        self.spend: i64 = 0
+        self.refunds: i64 = 0
+        self.refund_value: i64 = 0
 
-    def update(self, event: Event, latest: int) -> None:
+    def update(self, event: Event, latest: i64) -> None:
         """Adds the event; a further line of an order adds its money only."""
         if event.ts < self.first or self.first == NEVER:
             self.first = event.ts
-        self.events += 1
+        self.events = capped(self.events + 1)
         if event.kind == PURCHASE:
-            self.orders += event.counts
+            self.orders = capped(self.orders + event.counts)
             self.spend = capped(self.spend + event.value)
         elif event.kind == REFUND:
-            self.refunds += event.counts
+            self.refunds = capped(self.refunds + event.counts)
             self.refund_value = capped(self.refund_value + event.value)
 
-    def merge(self, other: Part, latest: int) -> None:
+    def merge(self, other: Part, latest: i64) -> None:
         """Sums add; the earlier first moment stays."""
         theirs = cast(LifetimePart, other)
         if self.first == NEVER or NEVER != theirs.first < self.first:
             self.first = theirs.first
-        self.events += theirs.events
-        self.orders += theirs.orders
+        self.events = capped(self.events + theirs.events)
+        self.orders = capped(self.orders + theirs.orders)
         self.spend = capped(self.spend + theirs.spend)
-        self.refunds += theirs.refunds
+        self.refunds = capped(self.refunds + theirs.refunds)
         self.refund_value = capped(self.refund_value + theirs.refund_value)
 
-    def values(self, now: int, latest: int, into: list[float]) -> None:
+    def values(self, now: i64, latest: i64, into: list[float]) -> None:
         """Appends in the order of `_features`."""
+        spend = float(self.spend) / _MINOR
         into.append(0.0 if self.first == NEVER else max(now - self.first, 0) / HOUR)
         into.append(float(self.orders))
-        into.append(self.spend / _MINOR)
+        into.append(spend)
         into.append(float(self.refunds))
-        into.append(self.refund_value / _MINOR)
+        into.append(float(self.refund_value) / _MINOR)
         into.append(float(self.events))
-        into.append(self.spend / _MINOR / self.orders if self.orders else 0.0)
+        into.append(spend / float(self.orders) if self.orders else 0.0)
 
-    def to_plain(self, latest: int, now: int) -> list[Any]:
+    def write(self, writer: RecordWriter, latest: i64, now: i64) -> None:
         """Writes the time since the first moment, and the sums."""
-        return [latest - self.first, self.events, self.orders, self.spend, self.refunds, self.refund_value]
+        if self.first != NEVER:
+            writer.number(latest - self.first)
+            writer.number(self.events)
+            writer.number(self.orders)
+            writer.number(self.spend)
+            writer.number(self.refunds)
+            writer.number(self.refund_value)
 
 
 def _features() -> list[Feature]:

@@ -1,123 +1,143 @@
 """Sessions, their lengths and the gaps between them: the user's rhythm (`docs/features.md`)."""
 
 from math import sqrt
-from typing import Any, Final, cast
+from typing import Final, cast
 
-from mypy_extensions import mypyc_attr
+from librt.vecs import append, pop, vec
+from mypy_extensions import i64, mypyc_attr
 
+from forestay.core.errors import StateError
 from forestay.core.event import Event
-from forestay.core.families.family import Family, Feature, Part
+from forestay.core.families.family import Family, Feature, Part, capped
 from forestay.core.families.recency import hours_since
 from forestay.core.families.windows import WINDOWS, Window
+from forestay.core.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.units import SECOND
 
 #: A session ends after this much silence (seconds), as in GA4.
-GAP: Final[int] = 30 * 60
+GAP: Final = 30 * 60
 #: Sessions the features look at, and those kept: late events may join some of them.
-SEEN: Final[int] = 64
-KEPT: Final[int] = 80
-_HOUR: Final[float] = 3_600.0
-_MINUTE: Final[float] = 60.0
+SEEN: Final = 64
+KEPT: Final = 80
+_HOUR: Final = 3_600.0
+_MINUTE: Final = 60.0
 #: Windows shorter than this hold one session at most (milliseconds).
-_SHORTEST_WINDOW: Final[int] = 24 * 3_600 * SECOND
-_UNKNOWN: Final[int] = -1
+_SHORTEST_WINDOW: Final = 24 * 3_600 * SECOND
+_UNKNOWN: Final = -1
 
 
 class Sessions(Family):
     """The family; windows of a day and more count sessions."""
 
-    __slots__ = ("windows",)
+    __slots__ = ("buckets", "seconds")
 
     def __init__(self, windows: tuple[Window, ...] = WINDOWS) -> None:
         """Takes the same windows as the counts."""
-        self.windows = [window for window in windows if window.bucket * window.buckets >= _SHORTEST_WINDOW]
-        super().__init__(5, "sessions", _features(self.windows))
+        long = [window for window in windows if window.bucket * window.buckets >= _SHORTEST_WINDOW]
+        super().__init__(5, "sessions", _features(long))
+        #: Of each window the length of a bucket in seconds, and how many it spans.
+        self.seconds = vec[i64]([window.bucket // SECOND for window in long])
+        self.buckets = vec[i64]([window.buckets for window in long])
 
     def new(self) -> Part:
         """Returns a part without sessions."""
         return SessionsPart(self)
 
-    def from_plain(self, plain: list[Any], latest: int) -> Part:
-        """Reads how many were dropped, then the first start, a length, and gap and length of each further one."""
+    def read(self, reader: RecordReader, latest: i64) -> Part:
+        """Reads what `SessionsPart.write` wrote."""
         part = SessionsPart(self)
-        part.dropped = plain[0]
-        second = 0
-        for at in range(1, len(plain), 2):
-            second += plain[at]
-            part.starts.append(second)
-            second += plain[at + 1]
-            part.ends.append(second)
+        if reader.more():
+            part.fill(reader, latest)
         return part
 
 
 @mypyc_attr(acyclic=True)
 class SessionsPart(Part):
-    """Starts and ends of the last sessions in seconds, in order, and how many came before these."""
+    """Start and end of each of the last sessions in seconds, in order, and how many came before these."""
 
-    __slots__ = ("_gap_squares", "_gaps", "dropped", "ends", "family", "starts")
+    __slots__ = ("_gap_squares", "_gaps", "_spans", "dropped", "family")
 
     def __init__(self, family: Sessions) -> None:
         """Starts without sessions."""
         self.family = family
-        self.dropped = 0
-        self.starts: list[int] = []
-        self.ends: list[int] = []
+        self.dropped: i64 = 0
+        self._spans = vec[i64]()
         #: Sums over the gaps between the last `SEEN` sessions, in seconds and their squares; `_UNKNOWN` until asked.
-        self._gaps = _UNKNOWN
-        self._gap_squares = 0
+        self._gaps: i64 = _UNKNOWN
+        #: May be more than a word holds.
+        self._gap_squares: int = 0
 
-    def update(self, event: Event, latest: int) -> None:
+    def update(self, event: Event, latest: i64) -> None:
         """Lengthens the session the event belongs to, begins one, or joins two."""
         second = event.ts // SECOND
-        if self.starts and second >= self.starts[-1]:
-            end = self.ends[-1]
-            if second - end <= GAP:
-                if second > end:
-                    self.ends[-1] = second
-                return
-            self.starts.append(second)
-            self.ends.append(second)
+        spans = self._spans
+        newest: i64 = len(spans) - 2
+        if newest < 0 or second < spans[newest]:
+            self._insert(second, second)
+            return
+        end = spans[newest + 1]
+        if second - end > GAP:
+            self._spans = append(append(spans, second), second)
             self._add_gap(second - end)
             self._drop()
-            return
-        self._insert(second, second)
+        elif second > end:
+            spans[newest + 1] = second
 
-    def _insert(self, start: int, end: int) -> None:
+    def _insert(self, start: i64, end: i64) -> None:
         """Puts in a stretch of activity, one with every session within the gap."""
-        starts, ends = self.starts, self.ends
+        spans = self._spans
+        size: i64 = len(spans)
         self._gaps = _UNKNOWN
-        first = len(starts)
-        while first and ends[first - 1] >= start - GAP:
-            first -= 1
+        first = size
+        while first and spans[first - 1] >= start - GAP:
+            first -= 2
         after = first
-        while after < len(starts) and starts[after] <= end + GAP:
-            start = min(start, starts[after])
-            end = max(end, ends[after])
-            after += 1
-        if first == after == 0 and len(starts) >= KEPT:
-            self.dropped += 1
+        while after < size and spans[after] <= end + GAP:
+            start = min(start, spans[after])
+            end = max(end, spans[after + 1])
+            after += 2
+        if after > first:
+            while after > first + 2:
+                spans, _gone = pop(spans, first)
+                after -= 2
+                spans, _gone = pop(spans, first)
+        elif first == 0 and size >= 2 * KEPT:
+            self.dropped = capped(self.dropped + 1)
             return
-        starts[first:after] = [start]
-        ends[first:after] = [end]
+        else:
+            spans = append(append(spans, 0), 0)
+            index: i64
+            for index in range(size - 1, first - 1, -1):
+                spans[index + 2] = spans[index]
+        spans[first] = start
+        spans[first + 1] = end
+        self._spans = spans
         self._drop()
 
     def _drop(self) -> None:
-        if len(self.starts) > KEPT:
-            del self.starts[0]
-            del self.ends[0]
-            self.dropped += 1
+        spans = self._spans
+        if len(spans) > 2 * KEPT:
+            spans, _start = pop(spans, 0)
+            self._spans, _end = pop(spans, 0)
+            self.dropped = capped(self.dropped + 1)
 
-    def merge(self, other: Part, latest: int) -> None:
+    def merge(self, other: Part, latest: i64) -> None:
         """Puts in the other's sessions, as if their events were this user's."""
         theirs = cast(SessionsPart, other)
-        self.dropped += theirs.dropped
-        for index in range(len(theirs.starts)):
-            self._insert(theirs.starts[index], theirs.ends[index])
+        self.dropped = capped(self.dropped + theirs.dropped)
+        spans = theirs._spans  # noqa: SLF001 - of the same class
+        for at in range(0, len(spans), 2):
+            self._insert(spans[at], spans[at + 1])
+
+    def count(self) -> int:
+        """Returns how many sessions are kept."""
+        return len(self._spans) // 2
 
     def mean_gap(self) -> float:
         """Returns the mean gap between the last sessions in seconds, 0.0 below two sessions."""
         count = self._count_gaps()
-        return self._gaps / count if count else 0.0
+        gaps: int = self._gaps
+        return gaps / count if count else 0.0
 
     def gap_deviation(self) -> float:
         """Returns the population standard deviation of these gaps in seconds, 0.0 below three sessions."""
@@ -125,17 +145,23 @@ class SessionsPart(Part):
         if count < 2:  # noqa: PLR2004 - a deviation needs two gaps
             return 0.0
         # By integers, where floats would cancel.
-        return sqrt(self._gap_squares * count - self._gaps * self._gaps) / count
+        gaps: int = self._gaps
+        return sqrt(float(self._gap_squares * count - gaps * gaps)) / count
 
     def _count_gaps(self) -> int:
         """Returns how many gaps there are between the last sessions, and sees to it that their sums are known."""
-        sessions = min(len(self.starts), SEEN)
+        spans = self._spans
+        size: i64 = len(spans)
+        sessions = min(size // 2, SEEN)
         if self._gaps == _UNKNOWN:
-            self._gaps = self._gap_squares = 0
-            for index in range(len(self.starts) - sessions, len(self.starts) - 1):
-                gap = self.starts[index + 1] - self.ends[index]
-                self._gaps += gap
-                self._gap_squares += gap * gap
+            gaps = squares = 0
+            at: i64
+            for at in range(size - 2 * sessions, size - 2, 2):
+                gap: int = spans[at + 2] - spans[at + 1]
+                gaps += gap
+                squares += gap * gap
+            self._gaps = gaps
+            self._gap_squares = squares
         return max(sessions - 1, 0)
 
     def _add_gap(self, gap: int) -> None:
@@ -144,44 +170,74 @@ class SessionsPart(Part):
             return
         self._gaps += gap
         self._gap_squares += gap * gap
-        leaving = len(self.starts) - 1 - SEEN
+        spans = self._spans
+        leaving: i64 = len(spans) - 2 - 2 * SEEN
         if leaving >= 0:
-            gone = self.starts[leaving + 1] - self.ends[leaving]
+            gone: int = spans[leaving + 2] - spans[leaving + 1]
             self._gaps -= gone
             self._gap_squares -= gone * gone
 
-    def values(self, now: int, latest: int, into: list[float]) -> None:
+    def values(self, now: i64, latest: i64, into: list[float]) -> None:
         """Appends in the order of `_features`."""
-        starts, ends = self.starts[-SEEN:], self.ends[-SEEN:]
-        count = len(starts)
-        into.append(float(self.dropped + len(self.starts)))
-        for window in self.family.windows:
-            length = window.bucket // SECOND
-            newest = now // window.bucket
-            first = (newest - window.buckets + 1) * length
-            after = newest * length + length
-            inside = 0
-            for end in ends:
-                if first <= end < after:
-                    inside += 1
-            into.append(float(inside))
-        lengths = sum(ends) - sum(starts)
-        into.append((ends[-1] - starts[-1]) / _MINUTE if count else 0.0)
-        into.append(lengths / count / _MINUTE if count else 0.0)
+        spans = self._spans
+        size: i64 = len(spans)
+        begin = max(size - 2 * SEEN, 0)
+        index: i64
+        at: i64
+        into.append(float(capped(self.dropped + size // 2)))
+        seconds, buckets = self.family.seconds, self.family.buckets
+        for index in range(len(seconds)):
+            length = seconds[index]
+            first = (now // SECOND // length - buckets[index] + 1) * length
+            at = size
+            while at > begin and spans[at - 1] >= first:
+                at -= 2
+            into.append(float((size - at) // 2))
+        lengths: i64 = 0
+        for at in range(begin, size, 2):
+            lengths += spans[at + 1] - spans[at]
+        into.append(float(spans[size - 1] - spans[size - 2]) / _MINUTE if size else 0.0)
+        into.append(float(lengths) / float((size - begin) // 2) / _MINUTE if size else 0.0)
         mean = self.mean_gap() / _HOUR
         into.append(mean)
         into.append(self.gap_deviation() / _HOUR)
         into.append(hours_since(latest, now) / mean if mean else 0.0)
 
-    def to_plain(self, latest: int, now: int) -> list[Any]:
-        """Writes each start and end as a distance from the moment before."""
-        plain: list[Any] = [self.dropped]
-        before = 0
-        for index in range(len(self.starts)):
-            plain.append(self.starts[index] - before)
-            plain.append(self.ends[index] - self.starts[index])
-            before = self.ends[index]
-        return plain
+    def write(self, writer: RecordWriter, latest: i64, now: i64) -> None:
+        """Writes how many came before, how many follow, then each start and end from the moment before it."""
+        spans = self._spans
+        size: i64 = len(spans)
+        if size == 0:
+            return
+        writer.number(self.dropped)
+        writer.number(size // 2)
+        before: i64 = 0
+        index: i64
+        for index in range(size):
+            writer.number(spans[index] - before)
+            before = spans[index]
+
+    def fill(self, reader: RecordReader, latest: i64) -> None:
+        """Reads into an empty part what `write` wrote.
+
+        Raises:
+            StateError: it wrote no such thing.
+        """
+        self.dropped = reader.count(MAX_NUMBER)
+        left = reader.count(KEPT)
+        if left == 0:
+            raise StateError("a state record holds no session, but some that came before")
+        # With room for one more, since an event is about to come; one by one the row would be made anew eight times.
+        spans = vec[i64](capacity=2 * (left + 1))
+        newest = latest // SECOND
+        start: i64 = 0
+        end: i64 = 0
+        while left:
+            start = end + reader.count(newest - end)
+            end = start + reader.count(newest - start)
+            spans = append(append(spans, start), end)
+            left -= 1
+        self._spans = spans
 
 
 def _features(windows: list[Window]) -> list[Feature]:

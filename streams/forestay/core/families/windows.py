@@ -8,29 +8,33 @@ go where they would be by now, so the order of arrival changes nothing. A silent
 """
 
 import itertools
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
-from mypy_extensions import mypyc_attr
+from librt.vecs import append, pop, vec
+from mypy_extensions import i64, mypyc_attr
 
+from forestay.core.errors import StateError
 from forestay.core.event import EVENT_NAMES, NEVER, PURCHASE, REFUND, Event
 from forestay.core.families.family import Family, Feature, Part, capped
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import HOUR, MINUTE, SECOND
 
 #: A bucket's keys are its number times 32 plus a field: an event kind's code, or one of these two.
-FIELDS: Final[int] = 32
-SPEND: Final[int] = 30
-REFUND_VALUE: Final[int] = 31
+FIELDS: Final = 32
+SPEND: Final = 30
+REFUND_VALUE: Final = 31
 _KINDS: Final[int] = len(EVENT_NAMES)
-_MINOR: Final[float] = 100.0
+_MINOR: Final = 100.0
+#: No window spans more buckets; so no level of a record has more amounts.
+MAX_BUCKETS: Final = 400
+_MOST_AMOUNTS: Final = MAX_BUCKETS * FIELDS
+#: Orders taken back whose counting was while the family was off leave less than nothing: at least so much.
+_LEAST: Final = -(2**31)
 #: No event is so far in the future (milliseconds).
-_NO_END: Final[int] = 2**60
+_NO_END: Final = 2**60
 
 #: Features a window: a count of each kind, spend and value given back.
-_EACH: Final[int] = _KINDS + 2
-#: Shared by all levels that keep no sums: such a list is replaced, never changed.
-_NO_SUMS: Final[list[int]] = []
-#: Sums of a level with fewer amounts than this are not kept: they are soon made.
-_FEW: Final[int] = 12
+_EACH: Final[i64] = _KINDS + 2
 
 
 class Window(NamedTuple):
@@ -73,13 +77,13 @@ class Scale:
 
     def __init__(self, length: int, windows: tuple[Window, ...]) -> None:
         """Takes all windows; `length` is the bucket of some."""
-        self.length = length
-        self.buckets = max(window.buckets for window in windows if window.bucket == length)
-        self.span = length * self.buckets
-        self.slack = self.span // 4
-        self.shortest = [window.bucket for window in windows].index(length)
+        self.length: i64 = length
+        self.buckets: i64 = max(window.buckets for window in windows if window.bucket == length)
+        self.span: i64 = self.length * self.buckets
+        self.slack: i64 = self.span // 4
+        self.shortest: i64 = [window.bucket for window in windows].index(length)
 
-    def needed_from(self, number: int) -> int:
+    def needed_from(self, number: i64) -> i64:
         """Returns the first bucket that the longest window holds when the newest one is `number`."""
         return number - self.buckets + 1
 
@@ -87,12 +91,14 @@ class Scale:
 class Windows(Family):
     """The family: for every window a count of each event kind, spend and value given back."""
 
-    __slots__ = ("scales", "windows")
+    __slots__ = ("buckets", "lengths", "scales")
 
     def __init__(self, windows: tuple[Window, ...] = WINDOWS) -> None:
         """Takes windows that `nested` accepts."""
         super().__init__(1, "windows", _features(windows))
-        self.windows = windows
+        #: Of each window, the length of its buckets (milliseconds) and their number.
+        self.lengths = vec[i64]([window.bucket for window in windows])
+        self.buckets = vec[i64]([window.buckets for window in windows])
         #: Finest first.
         self.scales = [Scale(length, windows) for length in sorted({window.bucket for window in windows})]
 
@@ -100,79 +106,142 @@ class Windows(Family):
         """Returns empty buckets."""
         return WindowsPart(self)
 
-    def from_plain(self, plain: list[Any], latest: int) -> Part:
-        """Reads [bucket length, first key, amount, step to the next key, amount, ...] a level."""
+    def read(self, reader: RecordReader, latest: i64) -> Part:
+        """Reads levels; one whose buckets no window has any more is dropped."""
         part = WindowsPart(self)
-        for flat in plain:
-            for index in range(len(self.scales)):
-                if self.scales[index].length == flat[0]:
-                    part.levels[index].read(flat, self.scales[index])
+        while reader.more():
+            length = reader.number()
+            if length <= 0:
+                raise StateError(f"a state record holds buckets of {length} ms")
+            part.level(length).read(reader, latest // length)
         part.fold(latest)
         return part
 
 
 @mypyc_attr(acyclic=True)
 class Level:
-    """A user's buckets of one scale: key -> amount; `leaves` is when the oldest leaves the longest window."""
+    """A user's buckets of one scale, as a row of keys, ascending, and amounts: key, amount, key, amount."""
 
-    __slots__ = ("amounts", "leaves", "sums", "sums_at")
+    __slots__ = ("pairs", "scale")
 
-    def __init__(self) -> None:
+    def __init__(self, scale: Scale) -> None:
         """Starts empty."""
-        self.amounts: dict[int, int] = {}
-        self.leaves = _NO_END
-        #: What windows whose newest bucket is `sums_at` hold, as pairs of place and amount (`WindowsPart.sums`).
-        self.sums = _NO_SUMS
-        self.sums_at = NEVER
+        self.scale = scale
+        self.pairs = vec[i64]()
 
-    def read(self, flat: list[int], scale: Scale) -> None:
-        """Takes what `written` wrote."""
-        key = 0
-        for at in range(1, len(flat), 2):
-            key += flat[at]
-            self.amounts[key] = flat[at + 1]
-        self.leaves = flat[1] // FIELDS * scale.length + scale.span
+    def add(self, key: i64, amount: i64) -> None:
+        """Adds to one amount; one that comes to nothing is not kept. The usual key is among the last."""
+        pairs = self.pairs
+        at: i64 = len(pairs) - 2
+        while at >= 0 and pairs[at] > key:
+            at -= 2
+        if at < 0 or pairs[at] != key:
+            self._insert(at + 2, key, amount)
+            return
+        total = max(capped(pairs[at + 1] + amount), _LEAST)
+        pairs[at + 1] = total
+        if total == 0:
+            self._delete(at)
 
-    def add(self, key: int, amount: int, scale: Scale) -> None:
-        """Adds to one amount; one that comes to nothing is not kept."""
-        amounts = self.amounts
-        total = capped(amounts.get(key, 0) + amount)
-        if total:
-            amounts[key] = total
-        else:
-            del amounts[key]
-        self.sums_at = NEVER
-        leaves = key // FIELDS * scale.length + scale.span
-        self.leaves = min(self.leaves, leaves)
+    def _insert(self, place: i64, key: i64, amount: i64) -> None:
+        pairs = append(append(self.pairs, key), amount)
+        at: i64 = len(pairs) - 2
+        while at > place:
+            pairs[at] = pairs[at - 2]
+            pairs[at + 1] = pairs[at - 1]
+            at -= 2
+        pairs[at] = key
+        pairs[at + 1] = amount
+        self.pairs = pairs
 
-    def keep_from(self, first: int, scale: Scale) -> list[tuple[int, int]]:
-        """Takes out, and returns, the amounts with keys below `first`."""
-        gone: list[tuple[int, int]] = []
-        oldest = _NO_END
-        for key, amount in self.amounts.items():
-            if key < first:
-                gone.append((key, amount))
-            elif key < oldest:
-                oldest = key
-        if len(gone) == len(self.amounts):
-            self.amounts = {}
-        else:
-            for key, _ in gone:
-                del self.amounts[key]
-        self.leaves = _NO_END if oldest == _NO_END else oldest // FIELDS * scale.length + scale.span
-        self.sums_at = NEVER
-        return gone
+    def _delete(self, place: i64) -> None:
+        pairs, _ = pop(self.pairs, place)
+        self.pairs, _ = pop(pairs, place)
 
-    def written(self, length: int, first: int) -> list[int]:
-        """Returns the amounts with keys from `first` on as a list that `read` takes, empty if there are none."""
-        flat = [length]
-        before = 0
-        for key in sorted(self.amounts):
-            if key >= first:
-                flat.append(key - before)
-                flat.append(self.amounts[key])
-                before = key
-        return flat if before else []
+    def before(self, first: i64) -> i64:
+        """Returns where the keys from `first` on begin in the row."""
+        pairs = self.pairs
+        size: i64 = len(pairs)
+        at: i64 = 0
+        while at < size and pairs[at] < first:
+            at += 2
+        return at
+
+    def leaves(self) -> i64:
+        """Returns when the oldest bucket leaves the scale's longest window."""
+        pairs = self.pairs
+        if len(pairs) == 0:
+            return _NO_END
+        return pairs[0] // FIELDS * self.scale.length + self.scale.span
+
+    def drop(self, end: i64) -> None:
+        """Drops the row up to `end`."""
+        self.pairs = self.pairs[end:]
+
+    def move(self, end: i64, coarser: "Level") -> None:
+        """Adds what stands up to `end` to the buckets of a level that is coarser, or alike."""
+        pairs = self.pairs
+        times = coarser.scale.length // self.scale.length
+        at: i64 = 0
+        while at < end:
+            coarser.add(pairs[at] // FIELDS // times * FIELDS + pairs[at] % FIELDS, pairs[at + 1])
+            at += 2
+
+    def sum(self, firsts: vec[i64], sums: vec[i64]) -> None:
+        """Adds the amounts to `sums` (see `WindowsPart.sums`); `firsts` are the moments when the windows begin."""
+        pairs, length = self.pairs, self.scale.length
+        at: i64 = len(pairs) - 2
+        if at < 0:
+            return
+        window = self.scale.shortest
+        count: i64 = len(firsts)
+        first = firsts[window] // length * FIELDS
+        while at >= 0:
+            key = pairs[at]
+            while key < first:
+                window += 1
+                if window == count:
+                    return
+                first = firsts[window] // length * FIELDS
+            place = window * FIELDS + key % FIELDS
+            sums[place] = capped(sums[place] + pairs[at + 1])
+            at -= 2
+
+    def write(self, writer: RecordWriter, since: i64) -> None:
+        """Writes the amounts of buckets from the moment `since` on, if there are any; keys as steps from the last."""
+        pairs, length = self.pairs, self.scale.length
+        size: i64 = len(pairs)
+        at = self.before(since // length * FIELDS)
+        if at == size:
+            return
+        writer.number(length)
+        writer.number((size - at) >> 1)
+        key: i64 = 0
+        while at < size:
+            writer.number(pairs[at] - key)
+            writer.number(pairs[at + 1])
+            key = pairs[at]
+            at += 2
+
+    def read(self, reader: RecordReader, newest: i64) -> None:
+        """Takes what `write` wrote behind the length, into what is empty; no bucket is after `newest`."""
+        if len(self.pairs):
+            raise StateError(f"a state record holds buckets of {self.scale.length} ms twice")
+        left = reader.count(_MOST_AMOUNTS)
+        pairs = vec[i64](capacity=2 * left)
+        end = (newest + 1) * FIELDS
+        key: i64 = 0
+        least: i64 = 0
+        while left:
+            step = reader.number()
+            amount = reader.number()
+            if not least <= step < end - key or amount < _LEAST:
+                raise StateError("a state record holds a bucket that cannot be, or not in its place")
+            key += step
+            pairs = append(append(pairs, key), amount)
+            least = 1
+            left -= 1
+        self.pairs = pairs
 
 
 @mypyc_attr(acyclic=True)
@@ -184,139 +253,136 @@ class WindowsPart(Part):
     def __init__(self, family: Windows) -> None:
         """Starts empty."""
         self.family = family
-        self.levels = [Level() for _ in family.scales]
+        self.levels = [Level(scale) for scale in family.scales]
         #: When some level is to be folded: never later than its oldest bucket's leaving and the slack.
-        self.fold_at = _NO_END
+        self.fold_at: i64 = _NO_END
 
-    def update(self, event: Event, latest: int) -> None:
+    def update(self, event: Event, latest: i64) -> None:
         """Counts the event (an order at its earliest line), and its money at its own moment."""
         if latest >= self.fold_at:
             self._fold(latest, at_once=False)
+        kind = event.kind
         if event.moved_from != NEVER:
             self.fold(latest)
-            self._add(event.moved_from, latest, event.kind, -1)
-            self._add(event.ts, latest, event.kind, 1)
+            self._add(event.moved_from, latest, kind, -1)
+            self._add(event.ts, latest, kind, 1)
         elif event.counts:
-            self._add(event.ts, latest, event.kind, 1)
+            self._add(event.ts, latest, kind, 1)
         if event.value:
-            if event.kind == PURCHASE:
+            if kind == PURCHASE:
                 self._add(event.ts, latest, SPEND, event.value)
-            elif event.kind == REFUND:
+            elif kind == REFUND:
                 self._add(event.ts, latest, REFUND_VALUE, event.value)
 
-    def _add(self, ts: int, latest: int, field: int, amount: int) -> None:
+    def _add(self, ts: i64, latest: i64, field: i64, amount: i64) -> None:
         """Adds `amount` to `field` in the finest bucket of `ts` whose window reaches back to it from `latest`."""
-        scales = self.family.scales
-        for index in range(len(scales)):
-            scale = scales[index]
+        for level in self.levels:
+            scale = level.scale
             number = ts // scale.length
             if number >= scale.needed_from(latest // scale.length):
-                level = self.levels[index]
-                level.add(number * FIELDS + field, amount, scale)
-                fold_at = level.leaves + scale.slack
-                self.fold_at = min(self.fold_at, fold_at)
+                level.add(number * FIELDS + field, amount)
+                self.fold_at = min(self.fold_at, number * scale.length + scale.span + scale.slack)
                 return
 
-    def fold(self, latest: int) -> None:
+    def fold(self, latest: i64) -> None:
         """Moves what has left the windows of its level at `latest` into the next, and drops what has left all."""
         self._fold(latest, at_once=True)
 
-    def _fold(self, latest: int, *, at_once: bool) -> None:
-        scales = self.family.scales
-        fold_at = _NO_END
-        for index in range(len(scales)):
-            level, scale = self.levels[index], scales[index]
-            if latest >= level.leaves + (0 if at_once else scale.slack):
-                gone = level.keep_from(scale.needed_from(latest // scale.length) * FIELDS, scale)
-                if index + 1 < len(scales):
-                    coarser, to = self.levels[index + 1], scales[index + 1]
-                    times = to.length // scale.length
-                    for key, amount in gone:
-                        coarser.add(key // FIELDS // times * FIELDS + key % FIELDS, amount, to)
-            fold_at = min(fold_at, level.leaves + scale.slack)
+    def _fold(self, latest: i64, *, at_once: bool) -> None:
+        levels = self.levels
+        fold_at: i64 = _NO_END
+        index: i64 = 0
+        while index < len(levels):
+            level = levels[index]
+            scale = level.scale
+            index += 1
+            leaves = level.leaves()
+            if latest >= leaves and (at_once or latest >= leaves + scale.slack):
+                end = level.before(scale.needed_from(latest // scale.length) * FIELDS)
+                if index < len(levels):
+                    level.move(end, levels[index])
+                level.drop(end)
+                leaves = level.leaves()
+            fold_at = min(fold_at, leaves + scale.slack)
         self.fold_at = fold_at
 
-    def merge(self, other: Part, latest: int) -> None:
+    def level(self, length: i64) -> Level:
+        """Returns the level with buckets of this length; one to be forgotten if there is none."""
+        for level in self.levels:
+            if level.scale.length == length:
+                return level
+        return Level(self.family.scales[0])
+
+    def merge(self, other: Part, latest: i64) -> None:
         """Adds the other's amounts, as far as some window still holds them."""
         theirs = cast(WindowsPart, other)
         for index in range(len(self.levels)):
-            for key, amount in theirs.levels[index].amounts.items():
-                self.levels[index].add(key, amount, self.family.scales[index])
+            level = theirs.levels[index]
+            level.move(len(level.pairs), self.levels[index])
         self.fold(latest)
 
-    def sums(self, now: int) -> list[int]:
+    def sums(self, now: i64) -> vec[i64]:
         """Returns, window by window, `FIELDS` amounts at moment `now`, not before the user's newest.
 
         Each amount stands under the shortest window that holds it: a window's own are the sum up to there.
         """
-        sums = [0] * (len(self.family.windows) * FIELDS)
-        scales = self.family.scales
-        for index in range(len(scales)):
-            level, scale = self.levels[index], scales[index]
-            if len(level.amounts) < _FEW:
-                self._sum(level, scale, now, sums)
-                continue
-            number = now // scale.length
-            if level.sums_at != number:
-                # While the newest bucket is the same, no window of this scale or a coarser one loses anything.
-                fresh = [0] * len(sums)
-                self._sum(level, scale, now, fresh)
-                level.sums = [part for at in range(len(fresh)) if fresh[at] for part in (at, fresh[at])]
-                level.sums_at = number
-            kept = level.sums
-            for at in range(0, len(kept), 2):
-                sums[kept[at]] += kept[at + 1]
+        lengths = self.family.lengths
+        count: i64 = len(lengths)
+        sums = vec[i64](capacity=count * FIELDS)
+        at: i64 = 0
+        while at < count * FIELDS:
+            sums = append(sums, 0)
+            at += 1
+        firsts = vec[i64](capacity=count)
+        at = 0
+        while at < count:
+            firsts = append(firsts, (now // lengths[at] - self.family.buckets[at] + 1) * lengths[at])
+            at += 1
+        for level in self.levels:
+            level.sum(firsts, sums)
         return sums
 
-    def _sum(self, level: Level, scale: Scale, now: int, sums: list[int]) -> None:
-        """Adds the level's amounts to `sums`."""
-        if not level.amounts:
-            return
-        windows = self.family.windows
-        count = len(windows)
-        shortest = scale.shortest
-        firsts = [(now // w.bucket - w.buckets + 1) * w.bucket // scale.length * FIELDS for w in windows]
-        first = firsts[shortest]
-        for key, amount in level.amounts.items():
-            window = shortest
-            if key < first:
-                window += 1
-                while window < count and key < firsts[window]:
-                    window += 1
-                if window == count:
-                    continue
-            sums[window * FIELDS + key % FIELDS] += amount
-
-    def values(self, now: int, latest: int, into: list[float]) -> None:
+    def values(self, now: i64, latest: i64, into: list[float]) -> None:
         """Appends, window by window, a count of each kind, spend and value given back."""
-        self.pick(now, latest, list(range(len(self.family.features))), into)
-
-    def pick(self, now: int, latest: int, wanted: list[int], into: list[float]) -> None:
-        """Appends what is `wanted`: a tenth of the features as a rule, where it is for a stream of them."""
         sums = self.sums(now)
-        for place in wanted:
-            window, field = place // _EACH, place % _EACH
-            if field >= _KINDS:
-                field += SPEND - _KINDS
-            total = 0
-            for at in range(field, (window + 1) * FIELDS, FIELDS):
-                total += sums[at]
-            into.append(total / _MINOR if field >= SPEND else float(total))
+        place: i64 = 0
+        while place < len(self.family.lengths) * _EACH:
+            into.append(_value(sums, place))
+            place += 1
 
-    def to_plain(self, latest: int, now: int) -> list[Any]:
-        """Writes what windows at `now` or later can hold, in order, each key as its distance from the one before."""
+    def pick(self, now: i64, latest: i64, wanted: vec[i64], into: vec[float], at: i64) -> i64:
+        """Puts what is `wanted`: a tenth of the features as a rule, where it is for a stream of them."""
+        sums = self.sums(now)
+        index: i64 = 0
+        while index < len(wanted):
+            into[at] = _value(sums, wanted[index])
+            at += 1
+            index += 1
+        return at
+
+    def write(self, writer: RecordWriter, latest: i64, now: i64) -> None:
+        """Writes what windows at `now` or later can hold: a level's bucket length, count and amounts."""
         self.fold(latest)
         scales = self.family.scales
         longest = scales[len(scales) - 1]
         since = longest.needed_from(now // longest.length) * longest.length
-        plain: list[Any] = []
-        for index in range(len(scales)):
-            if self.levels[index].amounts:
-                length = scales[index].length
-                flat = self.levels[index].written(length, since // length * FIELDS)
-                if flat:
-                    plain.append(flat)
-        return plain
+        for level in self.levels:
+            level.write(writer, since)
+
+
+def _value(sums: vec[i64], place: i64) -> float:
+    """Returns the feature at its place among the family's."""
+    window, field = place // _EACH, place % _EACH
+    if field >= _KINDS:
+        field += SPEND - _KINDS
+    total: i64 = 0
+    at = field
+    while at < (window + 1) * FIELDS:
+        total = capped(total + sums[at])
+        at += FIELDS
+    if field >= SPEND:
+        return float(total) / _MINOR
+    return float(total)
 
 
 def _features(windows: tuple[Window, ...]) -> list[Feature]:
