@@ -37,7 +37,7 @@ from forestay.core.families.windows import MAX_BUCKETS, WINDOWS, Window, nested
 from forestay.core.feature_set import FAMILY_NAMES, FeatureSet
 from forestay.core.feature_stream import FeatureStream
 from forestay.core.partition import Sources
-from forestay.core.patterns import PatternRules
+from forestay.core.patterns.patterns import PatternRules
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR, MINUTE, SECOND
 from forestay.trigger_file import DEFAULT_TRIGGERS

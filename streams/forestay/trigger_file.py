@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from forestay.core.errors import ConfigurationError
-from forestay.core.pattern_rules import Triggers
+from forestay.core.patterns.pattern_rules import Triggers
 
 DEFAULT_TRIGGERS = Path(__file__).parent / "triggers.yaml"
 #: Thirty-two triggers with all their comments take a tenth of it.

@@ -13,7 +13,7 @@ from support.fakes import FakePublisher, FakeScorer, hashing_model
 from forestay.core.partition import Partition, Restored
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY, decode_mark
+from forestay.core.state.state_codec import MARK_KEY, decode_mark
 from forestay.core.units import DAY, HOUR
 from forestay.settings import TopicSettings, WorkerSettings
 from forestay.shell.pipeline import Outside, Pipeline

@@ -12,10 +12,10 @@ from support.builders import START, click, lived
 from support.churn_model import HORIZON_DAYS, NAME, VERSION, lay_churn_model
 from support.fakes import FakeScorer, hashing_model
 
+from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput, model_input
 from forestay.core.errors import ConfigurationError
 from forestay.core.feature_set import DEFAULT_FEATURES
-from forestay.core.ladder import ModelIdentity
-from forestay.core.model_input import INPUT_DIGEST, ModelInput, model_input
 from forestay.core.units import DAY
 from forestay.embedded.ports import free_ports
 from forestay.embedded.triton import EmbeddedTriton

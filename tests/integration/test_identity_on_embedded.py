@@ -13,8 +13,8 @@ from support.scenarios import await_state, check_work_is_left
 from support.workers import TopicReader, environment, worker
 
 from forestay.core.feature_set import DEFAULT_FEATURES
+from forestay.core.state.user_state import UserState
 from forestay.core.units import DAY, SECOND
-from forestay.core.user_state import UserState
 from forestay.embedded.broker import EmbeddedBroker
 from forestay.settings import ClockSource, Settings, TopicSettings, TritonSettings, WorkerSettings
 from forestay.shell.placement import Placement

@@ -9,8 +9,8 @@ from support.builders import MODEL, apply, catalogue, offer, partition, source, 
 from support.fakes import Model, hashing_model
 from support.streams import Told, records, told
 
-from forestay.core.catalogue import Catalogue
-from forestay.core.model_input import ModelInput
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.model_input import ModelInput
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.units import HOUR

@@ -10,14 +10,14 @@ from support.builders import CLOCK_TOPIC, TOPIC, catalogue, click, encoded, offe
 from support.fakes import Model, hashing_model
 from support.simulation import DEAD_LETTERS, DECISIONS, CrashError, Life, Logs
 
-from forestay.core.contact import MAX_CONTACTS
 from forestay.core.event import NEVER
 from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import decode_user
+from forestay.core.state.contact import MAX_CONTACTS
+from forestay.core.state.state_codec import decode_user
+from forestay.core.state.user_state import UserState
 from forestay.core.units import DAY, HOUR, to_milliseconds
-from forestay.core.user_state import UserState
 from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 
 START = 1_700_000_000_000

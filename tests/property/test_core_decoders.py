@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from support.builders import START, click
 from support.histories import event
 
+from forestay.core.decoding.fast_decode import fast_event
 from forestay.core.event import Event, from_contract
-from forestay.core.fast_decode import fast_event
 from forestay_schemas import ClickEvent
 
 FIELDS: Final = sorted(ClickEvent.model_fields)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.builders import START, Click, click
 
+from forestay.core.decoding.fast_decode import fast_event
+from forestay.core.decoding.flat_decode import flat_event
+from forestay.core.decoding.timestamps import UNKNOWN, parse_usual
 from forestay.core.event import Event, from_contract
-from forestay.core.fast_decode import fast_event
-from forestay.core.flat_decode import flat_event
-from forestay.core.timestamps import UNKNOWN, parse_usual
 from forestay.core.units import to_milliseconds
 from forestay_schemas import ClickEvent, ClockRecord, EventName
 

@@ -22,7 +22,7 @@ from support.builders import (
     user,
 )
 
-from forestay.core.decode import MAX_FUTURE
+from forestay.core.decoding.decode import MAX_FUTURE
 from forestay.core.partition import Applied, Partition
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules

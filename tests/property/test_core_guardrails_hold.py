@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.builders import MODEL, apply, catalogue, click, offer, partition, source
 from support.oracle import KINDS
 
-from forestay.core.guardrails import in_holdout
+from forestay.core.decision.guardrails import in_holdout
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR, to_milliseconds
 from forestay_schemas import Decision, RetentionAction

@@ -14,19 +14,19 @@ from support.builders import START, Click, catalogue, click, encoded, lived, off
 from support.features import features_of
 from support.replaying import RECORDING
 
+from forestay.core.clock.schedule import Schedule
+from forestay.core.decision.model_input import model_input
 from forestay.core.errors import StateError
 from forestay.core.event import EVENT_NAMES, from_contract
 from forestay.core.feature_set import DEFAULT_FEATURES
-from forestay.core.identity import Identity
-from forestay.core.merge import merge
-from forestay.core.model_input import model_input
-from forestay.core.patterns import PatternMemory
+from forestay.core.identity.merge import merge
+from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.schedule import Schedule
-from forestay.core.state_codec import MARK_KEY, decode_user, encode_user
+from forestay.core.state.identity import Identity
+from forestay.core.state.state_codec import MARK_KEY, decode_user, encode_user
+from forestay.core.state.user_state import UserState, apply_event
 from forestay.core.units import DAY, HOUR, MINUTE
-from forestay.core.user_state import UserState, apply_event
 from forestay.recording import open_recording
 from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 from forestay_schemas import ClickEvent

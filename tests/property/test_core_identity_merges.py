@@ -15,10 +15,10 @@ from support.oracle import counting, differing, features
 
 from forestay.core.event import from_contract
 from forestay.core.hashing import hash64
-from forestay.core.packing import RecordWriter
 from forestay.core.rules import Rules
+from forestay.core.state.packing import RecordWriter
+from forestay.core.state.user_state import UserState, count_event, count_order
 from forestay.core.units import DAY, HOUR, MINUTE, to_milliseconds
-from forestay.core.user_state import UserState, count_event, count_order
 from forestay_schemas import ClickEvent
 
 SHOP = catalogue(offer("call", cooldown_days=2), offer("mail"), cap_contacts=6, cap_days=30, cooldown_days=1)

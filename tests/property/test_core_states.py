@@ -16,9 +16,9 @@ from forestay.core.feature_stream import FeatureStream
 from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY, decode_user
+from forestay.core.state.state_codec import MARK_KEY, decode_user
+from forestay.core.state.user_state import UserState
 from forestay.core.units import DAY, HOUR
-from forestay.core.user_state import UserState
 from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 
 SHOP = catalogue(offer("a"), offer("b", effect=0.3), cooldown_days=1, policy={"exploration": 0.5})

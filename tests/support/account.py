@@ -8,8 +8,8 @@ from support.features import features_of
 from support.workers import TopicReader
 
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_NAMES
-from forestay.core.state_codec import MARK_KEY, decode_user
-from forestay.core.user_state import UserState
+from forestay.core.state.state_codec import MARK_KEY, decode_user
+from forestay.core.state.user_state import UserState
 from forestay.settings import Settings
 
 

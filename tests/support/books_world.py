@@ -4,11 +4,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from forestay.core.contact import MAX_CONTACTS, Contact
 from forestay.core.feature_set import DEFAULT_FEATURES
-from forestay.core.mark import PartitionMark
+from forestay.core.state.contact import MAX_CONTACTS, Contact
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.user_state import UserState
 from forestay.core.units import to_datetime
-from forestay.core.user_state import UserState
 from forestay.demo.books import Evidence
 from forestay.demo.seen import Action, Churn, Decision, SeenAction, SeenDeadLetter, SeenDecision, Stamp, Trigger
 from forestay_schemas.types import ActionKind, TriggerKind

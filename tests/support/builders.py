@@ -6,19 +6,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from forestay.core.catalogue import Catalogue
-from forestay.core.deciding import Settled
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.deciding import Settled
+from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.model_input import ModelInput
+from forestay.core.decision.situation import Situation, decision_id
 from forestay.core.event import NEVER, from_contract
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_COUNT, FEATURE_NAMES, FeatureSet
-from forestay.core.ladder import ModelIdentity
-from forestay.core.model_input import ModelInput
 from forestay.core.partition import Applied, Partition, Sources
 from forestay.core.record import Headers, OutputRecord, SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.situation import Situation, decision_id
-from forestay.core.state_codec import MARK_KEY, decode_mark, encode_user
+from forestay.core.state.state_codec import MARK_KEY, decode_mark, encode_user
+from forestay.core.state.user_state import UserState, apply_event
 from forestay.core.units import to_datetime
-from forestay.core.user_state import UserState, apply_event
 from forestay_schemas import ClickEvent, Trigger, TriggerKind, rfc3339
 
 TOPIC: Final = "clickstream"

@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from forestay.core.decision.model_input import INPUT_DIGEST, NUMBER_COLUMNS, TOKEN_COLUMNS
 from forestay.core.families.sequence import MAX_STEPS
 from forestay.core.feature_set import FEATURE_COUNT
-from forestay.core.model_input import INPUT_DIGEST, NUMBER_COLUMNS, TOKEN_COLUMNS
 
 NAME = "churn_transformer"
 VERSION, HORIZON_DAYS = "tiny-1", 45

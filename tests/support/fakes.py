@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.model_input import ModelInput
 from forestay.core.hashing import bytes_identifier
-from forestay.core.ladder import ModelIdentity
-from forestay.core.model_input import ModelInput
 from forestay.core.record import OutputRecord
 from forestay.shell.publisher import PublishError
 

@@ -7,7 +7,7 @@ from mypy_extensions import i64
 
 from forestay.core.families.family import Part
 from forestay.core.feature_set import FeatureSet
-from forestay.core.user_state import UserState
+from forestay.core.state.user_state import UserState
 
 
 def features_of(state: UserState, features: FeatureSet, now: int) -> list[float]:

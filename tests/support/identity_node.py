@@ -5,15 +5,15 @@ from typing import Any
 
 from support.builders import MODEL, SOURCES, TOPIC, Click, catalogue, source, user
 
-from forestay.core.catalogue import Catalogue
-from forestay.core.deciding import Settled
-from forestay.core.identity import Identity
-from forestay.core.identity_record import decode_identity
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.deciding import Settled
+from forestay.core.identity.identity_record import decode_identity
 from forestay.core.partition import Applied, Partition, Restored
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY, decode_mark
-from forestay.core.user_state import UserState
+from forestay.core.state.identity import Identity
+from forestay.core.state.state_codec import MARK_KEY, decode_mark
+from forestay.core.state.user_state import UserState
 from forestay_schemas import Decision
 
 

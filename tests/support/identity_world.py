@@ -13,13 +13,13 @@ from typing import Any, Final, NamedTuple
 from support.builders import MODEL, SOURCES, TOPIC, Click, source
 from support.fakes import Model
 
-from forestay.core.catalogue import Catalogue
-from forestay.core.mark import PartitionMark
+from forestay.core.decision.catalogue import Catalogue
 from forestay.core.partition import Partition, Restored
 from forestay.core.record import OutputRecord, Record, SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY, decode_mark, decode_user
-from forestay.core.user_state import UserState
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.state_codec import MARK_KEY, decode_mark, decode_user
+from forestay.core.state.user_state import UserState
 from forestay_schemas import Decision
 
 IDENTITY: Final = SOURCES.identity

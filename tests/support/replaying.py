@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from support.fakes import hashing_model
 
-from forestay.core.ladder import ModelIdentity
+from forestay.core.decision.ladder import ModelIdentity
 from forestay.core.partition import Partition, Sources
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules

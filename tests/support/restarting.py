@@ -5,9 +5,9 @@ from itertools import groupby
 
 from support.builders import MODEL, partition, restored
 
+from forestay.core.decision.situation import Situation
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.situation import Situation
 
 
 class Restarting:

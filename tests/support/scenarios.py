@@ -9,7 +9,7 @@ from pathlib import Path
 from support.account import Account, latest_states
 from support.workers import TopicReader, WorkerProcess, environment, worker
 
-from forestay.core.user_state import UserState
+from forestay.core.state.user_state import UserState
 from forestay.recording import open_recording
 from forestay.recording.replay import replay
 from forestay.settings import Settings

@@ -11,9 +11,9 @@ import onnxruntime
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
+from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput, model_input, stack
 from forestay.core.feature_set import DEFAULT_FEATURES
-from forestay.core.model_input import INPUT_DIGEST, ModelInput, model_input, stack
-from forestay.core.user_state import UserState
+from forestay.core.state.user_state import UserState
 from forestay.shell.scorer import OUTPUT, identity
 
 _ONNX_TYPES = {triton.TYPE_INT32: onnx.TensorProto.INT32, triton.TYPE_FP32: onnx.TensorProto.FLOAT}

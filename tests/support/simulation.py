@@ -13,12 +13,12 @@ from typing import Final
 from support.builders import CLOCK_TOPIC, MODEL, SOURCES, TOPIC
 from support.fakes import Model
 
-from forestay.core.catalogue import Catalogue
-from forestay.core.mark import PartitionMark
+from forestay.core.decision.catalogue import Catalogue
 from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY, decode_mark
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.state_codec import MARK_KEY, decode_mark
 from forestay_schemas import Decision, RetentionAction
 
 DEAD_LETTERS: Final = "dead_letters"

@@ -7,14 +7,14 @@ import pytest
 from support.builders import SOURCES
 from training.quick import RECORDING
 
-from forestay.core.catalogue import Catalogue, Offer
-from forestay.core.decode import decode_click
+from forestay.core.decision.catalogue import Catalogue, Offer
+from forestay.core.decision.model_input import ModelInput, model_input
+from forestay.core.decoding.decode import decode_click
 from forestay.core.errors import DeadLetter
 from forestay.core.feature_set import DEFAULT_FEATURES
-from forestay.core.model_input import ModelInput, model_input
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
-from forestay.core.user_state import UserState, apply_event
+from forestay.core.state.user_state import UserState, apply_event
 from forestay.recording import RecordedMessage, open_recording
 from forestay_schemas.types import ActionKind
 from forestay_training.dataset import Origin, Rows, build_rows

@@ -5,10 +5,10 @@ import pytest
 import torch
 from transformers.models.bert.modeling_bert import BertLayer
 
+from forestay.core.decision.model_input import ModelInput
 from forestay.core.event import EVENT_CODES
 from forestay.core.families.sequence import MAX_STEPS
 from forestay.core.feature_set import FEATURE_COUNT, FEATURE_NAMES
-from forestay.core.model_input import ModelInput
 from forestay_schemas.types import EventName
 from forestay_training.network import WIDTH, ChurnTransformer, NowLayer, bert_config
 from forestay_training.scaling import FeatureScaler

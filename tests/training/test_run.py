@@ -8,7 +8,7 @@ import torch
 from support.served import check_served
 from training.quick import Trained
 
-from forestay.core.model_input import ModelInput
+from forestay.core.decision.model_input import ModelInput
 from forestay_training.calibrate import Platt
 from forestay_training.dataset import select
 from forestay_training.evaluate import MEASURES

@@ -12,7 +12,7 @@ from support.features import features_of
 
 from forestay.core.event import NEVER
 from forestay.core.feature_set import DEFAULT_FEATURES
-from forestay.core.state_codec import decode_user, timer_minute
+from forestay.core.state.state_codec import decode_user, timer_minute
 from forestay.core.units import DAY, MINUTE
 from forestay_bench.core_bench import sizes_of_sets
 from forestay_bench.core_records import SOURCES, Recorded, recorded, sizes

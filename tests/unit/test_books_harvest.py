@@ -7,8 +7,8 @@ import pytest
 from support.books_world import state_of
 from support.builders import encoded
 
-from forestay.core.mark import PartitionMark
-from forestay.core.state_codec import MARK_KEY, encode_mark
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.state_codec import MARK_KEY, encode_mark
 from forestay.demo.harvest import Harvest, Raw
 from forestay.demo.seen import Unreadable, read_action, read_dead_letter, read_decision
 from forestay.settings import TopicSettings

@@ -7,10 +7,10 @@ import yaml
 from pydantic import ValidationError
 from support.builders import catalogue, lived, offer, situation
 
-from forestay.core.catalogue import MAX_OFFERS, Catalogue
-from forestay.core.contact import MAX_CONTACTS
-from forestay.core.decide import decide, remember
-from forestay.core.policy import draw
+from forestay.core.decision.catalogue import MAX_OFFERS, Catalogue
+from forestay.core.decision.decide import decide, remember
+from forestay.core.decision.policy import draw
+from forestay.core.state.contact import MAX_CONTACTS
 from forestay.core.units import DAY
 from forestay.settings import DEFAULT_CATALOGUE
 from forestay_schemas import ActionKind, Candidate, Churn, Rung

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 from support.builders import SOURCES, START, TOPIC, apply, click, partition, source, states, stream, tick
 
-from forestay.core.decode import MAX_DEAD_LETTER_BYTES, MAX_VALUE_BYTES, dead_letter, decode_click, decode_clock
+from forestay.core.decoding.decode import (
+    MAX_DEAD_LETTER_BYTES,
+    MAX_VALUE_BYTES,
+    dead_letter,
+    decode_click,
+    decode_clock,
+)
 from forestay.core.errors import DeadLetter, ForestayError
 from forestay.core.event import PURCHASE, Event
 from forestay.core.hashing import hash64

@@ -21,7 +21,7 @@ from support.builders import (
 
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY
+from forestay.core.state.state_codec import MARK_KEY
 from forestay.core.units import DAY, MINUTE
 
 IDLE = 200 * DAY

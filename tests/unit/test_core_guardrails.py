@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from support.builders import START, catalogue, offer, situation
 
-from forestay.core.contact import MAX_CONTACTS, Contact
-from forestay.core.guardrails import in_holdout, screen
+from forestay.core.decision.guardrails import in_holdout, screen
+from forestay.core.decision.situation import Situation
 from forestay.core.hashing import unit_interval
-from forestay.core.situation import Situation
+from forestay.core.state.contact import MAX_CONTACTS, Contact
 from forestay.core.units import DAY, HOUR
 
 RICH = {"orders_total": 5.0, "spend_total": 100.0}

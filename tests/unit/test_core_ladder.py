@@ -5,10 +5,10 @@ from math import inf, nan
 import pytest
 from support.builders import MODEL, START, click, partition, settle, situation, source, user
 
-from forestay.core.contact import Score
-from forestay.core.ladder import RULE_MODEL, climb, rule_probability
+from forestay.core.decision.ladder import RULE_MODEL, climb, rule_probability
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
+from forestay.core.state.contact import Score
 from forestay.core.units import DAY, HOUR
 from forestay_schemas import Rung
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from support.builders import START, apply, click, feature, partition, source, states, tick, user
 
 from forestay.core.event import NEVER
-from forestay.core.event_ids import EventIds
 from forestay.core.partition import Partition
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
+from forestay.core.state.event_ids import EventIds
 from forestay.core.units import DAY, HOUR
 
 LATENESS = 3 * DAY

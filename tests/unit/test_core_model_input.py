@@ -5,10 +5,7 @@ from math import cos, log1p, sin, tau
 import numpy as np
 from support.builders import START, click, lived
 
-from forestay.core.event import EVENT_NAMES, PURCHASE, from_contract
-from forestay.core.families.sequence import CATEGORY_TOKENS, ITEM_TOKENS
-from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_COUNT, FEATURES
-from forestay.core.model_input import (
+from forestay.core.decision.model_input import (
     HOUR_TOKENS,
     INPUT_DIGEST,
     KIND_TOKENS,
@@ -18,9 +15,12 @@ from forestay.core.model_input import (
     model_input,
     stack,
 )
+from forestay.core.event import EVENT_NAMES, PURCHASE, from_contract
+from forestay.core.families.sequence import CATEGORY_TOKENS, ITEM_TOKENS
+from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_COUNT, FEATURES
 from forestay.core.rules import Rules
+from forestay.core.state.user_state import UserState, apply_event
 from forestay.core.units import HOUR
-from forestay.core.user_state import UserState, apply_event
 from forestay_schemas import ClickEvent
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from librt.vecs import vec
 from mypy_extensions import i64
 
-from forestay.core.moments import added, later, newer, place, without
+from forestay.core.patterns.moments import added, later, newer, place, without
 
 Pair = tuple[int, int]
 PAIRS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), max_size=20)

@@ -21,11 +21,11 @@ from support.builders import (
     user,
 )
 
-from forestay.core.deciding import Settled
-from forestay.core.mark import PartitionMark
+from forestay.core.decision.deciding import Settled
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
-from forestay.core.state_codec import MARK_KEY
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.state_codec import MARK_KEY
 from forestay.core.units import DAY, HOUR
 from forestay_schemas import RetentionAction, TriggerKind
 

@@ -18,11 +18,11 @@ from support.builders import (
     user,
 )
 
-from forestay.core.deciding import Settled
+from forestay.core.decision.deciding import Settled
 from forestay.core.event import EVENT_CODES
 from forestay.core.partition import Partition
-from forestay.core.pattern_trigger import PatternRule
-from forestay.core.patterns import PatternRules
+from forestay.core.patterns.pattern_trigger import PatternRule
+from forestay.core.patterns.patterns import PatternRules
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR, MINUTE

@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 from support.builders import MODEL, START, catalogue, click, offer, partition, settle, situation, source
 
-from forestay.core.contact import Contact
-from forestay.core.decide import action_of, decide
+from forestay.core.decision.decide import action_of, decide
+from forestay.core.decision.policy import cost, draw, expected_value, weigh
 from forestay.core.hashing import hash64, identifier, unit_interval
-from forestay.core.policy import cost, draw, expected_value, weigh
 from forestay.core.rules import Rules
+from forestay.core.state.contact import Contact
 from forestay.core.units import DAY, HOUR
 from forestay_schemas import Rung
 

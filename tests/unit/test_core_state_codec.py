@@ -11,16 +11,16 @@ import pytest
 from support.builders import START, Click, apply, click, encoded, feature, lived, partition, settle, source, user
 from support.features import features_of
 
-from forestay.core.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.errors import StateError
 from forestay.core.event import EVENT_NAMES, NEVER
-from forestay.core.event_ids import MAX_IDS
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_NAMES
-from forestay.core.mark import PartitionMark
-from forestay.core.packing import MAX_NUMBER, RecordWriter
-from forestay.core.state_codec import MARK_KEY, decode_mark, decode_user, encode_mark, encode_user, timer_minute
+from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
+from forestay.core.state.event_ids import MAX_IDS
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.packing import MAX_NUMBER, RecordWriter
+from forestay.core.state.state_codec import MARK_KEY, decode_mark, decode_user, encode_mark, encode_user, timer_minute
+from forestay.core.state.user_state import MAX_ORDERS, UserState
 from forestay.core.units import DAY, HOUR, MAX_AMOUNT, MINUTE, SECOND
-from forestay.core.user_state import MAX_ORDERS, UserState
 
 MARK = PartitionMark({"clickstream": 7, "forestay-clock": 2}, 1_700_000_000_000, 5, 3, 1_699_000_000_000)
 #: No user's record is larger (bytes): every ring, list and text full, every number at its longest.

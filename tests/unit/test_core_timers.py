@@ -5,16 +5,16 @@ from typing import cast
 import pytest
 from support.builders import START, apply, click, lived, partition, restored, settle, source, tick, user
 
+from forestay.core.clock.schedule import Schedule
+from forestay.core.clock.timers import LONGEST, SHORTEST, UNKNOWN, Timers, first_silence, next_silence
 from forestay.core.event import NEVER
 from forestay.core.families.sessions import SessionsPart
 from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.partition import Partition
-from forestay.core.patterns import PatternRules
+from forestay.core.patterns.patterns import PatternRules
 from forestay.core.rules import Rules
-from forestay.core.schedule import Schedule
-from forestay.core.timers import LONGEST, SHORTEST, UNKNOWN, Timers, first_silence, next_silence
+from forestay.core.state.user_state import UserState
 from forestay.core.units import DAY, HOUR, MINUTE, SECOND
-from forestay.core.user_state import UserState
 from forestay_schemas import TriggerKind
 
 SCHEDULE = Schedule(DEFAULT_FEATURES, PatternRules([]), Rules().idle)

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from support.builders import START, Click, encoded, feature, lived, partition, settle, source, tick, user
 
+from forestay.core.decision.model_input import model_input
 from forestay.core.event import NEVER
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_NAMES
-from forestay.core.mark import PartitionMark
-from forestay.core.model_input import model_input
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
-from forestay.core.state_codec import decode_mark, decode_user, timer_minute
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.state_codec import decode_mark, decode_user, timer_minute
+from forestay.core.state.user_state import UserState
 from forestay.core.units import DAY
-from forestay.core.user_state import UserState
 
 FOLDER = Path(__file__).parents[1] / "data" / "state_v1"
 USER = (FOLDER / "user.bin").read_bytes()

@@ -3,12 +3,12 @@
 import pytest
 from support.builders import START, click, encoded, lived
 
+from forestay.core.clock.schedule import Schedule
 from forestay.core.feature_set import DEFAULT_FEATURES
-from forestay.core.patterns import PatternRules
+from forestay.core.patterns.patterns import PatternRules
 from forestay.core.rules import Rules
-from forestay.core.schedule import Schedule
+from forestay.core.state.users import Users
 from forestay.core.units import DAY
-from forestay.core.users import Users
 
 IDLE = 730 * DAY
 LIVE = 1_500

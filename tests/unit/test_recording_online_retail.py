@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from forestay.core.decode import decode_click
+from forestay.core.decoding.decode import decode_click
 from forestay.core.errors import DeadLetter
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from forestay.core.decode import decode_click
+from forestay.core.decoding.decode import decode_click
 from forestay.core.errors import DeadLetter
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules

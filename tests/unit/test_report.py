@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from support.books_world import TOPIC, dead_letter, seen_action, seen_decision, world
 
-from forestay.core.catalogue import Catalogue
+from forestay.core.decision.catalogue import Catalogue
 from forestay.core.units import DAY, to_datetime
 from forestay.demo.books import keep_books
 from forestay.demo.harvest import Harvest

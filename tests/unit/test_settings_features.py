@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from forestay.core.errors import ConfigurationError
 from forestay.core.event import EVENT_CODES
 from forestay.core.feature_set import DEFAULT_FEATURES, FAMILY_NAMES, FEATURE_DIGEST
-from forestay.core.patterns import PatternRules
+from forestay.core.patterns.patterns import PatternRules
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR
 from forestay.settings import EngineSettings, FeatureSettings, Settings, load_settings

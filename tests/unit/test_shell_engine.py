@@ -9,8 +9,8 @@ from faust.types import TP
 from support.builders import MODEL, catalogue
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
-from forestay.core.mark import PartitionMark
 from forestay.core.rules import Rules
+from forestay.core.state.mark import PartitionMark
 from forestay.settings import Settings
 from forestay.shell import engine as module
 from forestay.shell.engine import Engine

@@ -12,13 +12,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from forestay.core.catalogue import Catalogue, Offer
+from forestay.core.decision.catalogue import Catalogue, Offer
+from forestay.core.decision.model_input import ModelInput, model_input, stack
+from forestay.core.decision.situation import Situation
 from forestay.core.hashing import unit_interval
-from forestay.core.model_input import ModelInput, model_input, stack
 from forestay.core.partition import Partition, Sources
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
-from forestay.core.situation import Situation
 from forestay.recording import RecordedMessage
 from forestay_schemas.types import ActionKind, TriggerKind
 from forestay_training.labels import Orders

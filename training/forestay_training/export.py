@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from forestay.core.model_input import ModelInput
+from forestay.core.decision.model_input import ModelInput
 from forestay_training.calibrate import Platt
 from forestay_training.dataset import select
 from forestay_training.network import ChurnTransformer
@@ -40,7 +40,7 @@ class Served(nn.Module):
         self.register_buffer("intercept", torch.tensor(calibration.intercept))
 
     def forward(self, step_tokens: Tensor, step_numbers: Tensor, features: Tensor) -> Tensor:
-        """Returns calibrated churn probabilities (B, 1); shapes as in `forestay.core.model_input`."""
+        """Returns calibrated churn probabilities (B, 1); shapes as in `forestay.core.decision.model_input`."""
         logits = self.network(step_tokens, step_numbers, features)
         return torch.sigmoid(self.slope * logits + self.intercept)[:, None]
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-from forestay.core.decode import decode_click
+from forestay.core.decoding.decode import decode_click
 from forestay.core.errors import DeadLetter
 from forestay.core.event import PURCHASE
 from forestay.core.rules import Rules

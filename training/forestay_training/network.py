@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import BertConfig
 from transformers.models.bert.modeling_bert import BertAttention, BertIntermediate, BertLayer, BertOutput
 
-from forestay.core.model_input import HOUR_TOKENS, KIND_TOKENS, NUMBER_COLUMNS, TOKEN_COLUMNS, ModelInput
+from forestay.core.decision.model_input import HOUR_TOKENS, KIND_TOKENS, NUMBER_COLUMNS, TOKEN_COLUMNS, ModelInput
 from forestay_training.scaling import CLIP, FeatureScaler
 
 WIDTH: Final = 64
@@ -32,7 +32,7 @@ _UNSEEN: Final = -1e4
 
 
 class ChurnTransformer(nn.Module):
-    """Maps a batch's input (see `forestay.core.model_input`) to churn logits, shape (B,)."""
+    """Maps a batch's input (see `forestay.core.decision.model_input`) to churn logits, shape (B,)."""
 
     kept: Tensor
     feature_means: Tensor

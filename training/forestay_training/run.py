@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from forestay.core.decision.model_input import INPUT_DIGEST
 from forestay.core.feature_set import FEATURE_COUNT
-from forestay.core.model_input import INPUT_DIGEST
 from forestay.recording import open_recording
 from forestay_training.card import card
 from forestay_training.dataset import build_rows, share_of_users

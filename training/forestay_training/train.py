@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from forestay.core.model_input import ModelInput
+from forestay.core.decision.model_input import ModelInput
 from forestay_training.calibrate import calibrated_log_loss
 from forestay_training.dataset import Rows, select
 from forestay_training.network import ChurnTransformer

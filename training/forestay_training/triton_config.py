@@ -6,9 +6,9 @@ from typing import Any, Final
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as triton
 
+from forestay.core.decision.model_input import NUMBER_COLUMNS, TOKEN_COLUMNS
 from forestay.core.families.sequence import MAX_STEPS
 from forestay.core.feature_set import FEATURE_COUNT
-from forestay.core.model_input import NUMBER_COLUMNS, TOKEN_COLUMNS
 from forestay_training.export import OUTPUT
 
 NAME: Final = "churn_transformer"

@@ -10,7 +10,7 @@ from forestay.adapters.errors import ConversionError, SkipRecord
 from forestay.adapters.mapping import ITEM_FIELDS, REQUIRED, Items, ItemSources, Mapping, Pairs, Source, Sources
 from forestay.adapters.paths import Getter, Reference, compile_path, first_of, holds, references
 from forestay.adapters.sources import Context, compile_source, hashed_by, missing_test, read_by
-from forestay.core.decode import describe
+from forestay.core.decoding.decode import describe
 from forestay.core.errors import DeadLetter
 from forestay_schemas.click_event import ClickEvent
 

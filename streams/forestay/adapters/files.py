@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 from forestay.adapters.mapping import CsvForm
 from forestay.adapters.records import decode_object
-from forestay.core.decode import MAX_VALUE_BYTES
+from forestay.core.decoding.decode import MAX_VALUE_BYTES
 from forestay.core.errors import DeadLetter, ForestayError
 
 _CHUNK: Final = 65_536

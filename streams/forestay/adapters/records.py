@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from forestay.core.decode import MAX_VALUE_BYTES
+from forestay.core.decoding.decode import MAX_VALUE_BYTES
 from forestay.core.errors import DeadLetter
 from forestay.core.record import Headers
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, NamedTuple
 from kafka import KafkaProducer
 from pydantic import ValidationError
 
-from forestay.core.decode import describe
+from forestay.core.decoding.decode import describe
 from forestay.core.errors import ForestayError
 from forestay.settings import Settings
 from forestay.shell.topics import patient_options

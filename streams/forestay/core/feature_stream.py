@@ -10,7 +10,7 @@ from mypy_extensions import i64
 from forestay.core.decimals import write_real, write_whole
 from forestay.core.feature_set import FeatureSet
 from forestay.core.record import OutputRecord
-from forestay.core.user_state import UserState
+from forestay.core.state.user_state import UserState
 
 _encode: Final = msgspec.json.Encoder().encode
 

@@ -11,29 +11,29 @@ from typing import Final, NamedTuple
 
 from mypy_extensions import i64
 
-from forestay.core.catalogue import Catalogue
-from forestay.core.deciding import Deciding, Settled
-from forestay.core.decode import dead_letter, decode_click, decode_clock, decode_told
+from forestay.core.clock.schedule import Schedule
+from forestay.core.clock.waking import Coordinates, Waking
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.deciding import Deciding, Settled
+from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.situation import Situation
+from forestay.core.decoding.decode import dead_letter, decode_click, decode_clock, decode_told
+from forestay.core.decoding.values import ValueDecoder
 from forestay.core.errors import DeadLetter, FloodError, StateError
 from forestay.core.event import EVENT_NAMES, NEVER, Event
 from forestay.core.feature_stream import FeatureWriter
 from forestay.core.flood import FloodGuard
-from forestay.core.identities import Identities
-from forestay.core.identity import is_leaving
-from forestay.core.identity_record import Ask, IdentityRecord, Move, decode_identity
-from forestay.core.ladder import ModelIdentity
-from forestay.core.mark import PartitionMark
+from forestay.core.identity.identities import Identities
+from forestay.core.identity.identity_record import Ask, IdentityRecord, Move, decode_identity
 from forestay.core.record import OutputRecord, Record
 from forestay.core.record_batch import BatchRecord
 from forestay.core.rules import Rules
-from forestay.core.schedule import Schedule
-from forestay.core.situation import Situation
-from forestay.core.state_codec import MARK_KEY, encode_mark, tells_asking, tells_leaving
+from forestay.core.state.identity import is_leaving
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.state_codec import MARK_KEY, encode_mark, tells_asking, tells_leaving
+from forestay.core.state.user_state import UserState, apply_event, count_event
+from forestay.core.state.users import Users
 from forestay.core.units import MINUTE
-from forestay.core.user_state import UserState, apply_event, count_event
-from forestay.core.users import Users
-from forestay.core.values import ValueDecoder
-from forestay.core.waking import Coordinates, Waking
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import RetentionAction, Trigger
 from forestay_schemas.types import TriggerKind

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from forestay.core.event import EVENT_NAMES
 from forestay.core.feature_set import DEFAULT_FEATURES, FeatureSet
 from forestay.core.feature_stream import FeatureStream
-from forestay.core.patterns import PatternRules
+from forestay.core.patterns.patterns import PatternRules
 from forestay.core.units import DAY, HOUR
 
 

@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from forestay.core.contact import MAX_CONTACTS
 from forestay.core.event import NEVER
-from forestay.core.mark import PartitionMark
+from forestay.core.state.contact import MAX_CONTACTS
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.user_state import UserState
 from forestay.core.units import to_milliseconds
-from forestay.core.user_state import UserState
 from forestay.demo.seen import Action, Decision, SeenAction, SeenDeadLetter, SeenDecision
 from forestay_schemas.types import Rung
 

@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 from forestay.core.errors import StateError
 from forestay.core.feature_set import DEFAULT_FEATURES
-from forestay.core.mark import PartitionMark
-from forestay.core.state_codec import MARK_KEY, decode_mark, decode_user
-from forestay.core.user_state import UserState
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.state_codec import MARK_KEY, decode_mark, decode_user
+from forestay.core.state.user_state import UserState
 from forestay.demo.seen import (
     SeenAction,
     SeenDeadLetter,

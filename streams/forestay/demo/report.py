@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from forestay.core.catalogue import Catalogue, Cost
+from forestay.core.decision.catalogue import Catalogue, Cost
 from forestay.demo import charts
 from forestay.demo.harvest import Harvest
 from forestay.demo.latency import Percentiles, latencies

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from forestay.core.decode import describe
+from forestay.core.decoding.decode import describe
 from forestay.core.errors import DeadLetter
 from forestay.formats.schema import Schema, UnusableSchemaError
 from forestay.formats.wire import named_schema, schema_id

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from forestay.adapters.files import read_records
 from forestay.adapters.mapping import CsvForm
-from forestay.core.decode import MAX_VALUE_BYTES, decode_click, event_of
+from forestay.core.decoding.decode import MAX_VALUE_BYTES, decode_click, event_of
 from forestay.core.errors import DeadLetter, ForestayError
 from forestay.core.event import Event
 from forestay.core.rules import Rules

@@ -4,12 +4,12 @@ import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from forestay.core.decode import event_of
+from forestay.core.decoding.decode import event_of
 from forestay.core.event import NEVER, Event
-from forestay.core.merge import merge
-from forestay.core.patterns import PatternMemory
+from forestay.core.identity.merge import merge
+from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rules import Rules
-from forestay.core.user_state import UserState, apply_event
+from forestay.core.state.user_state import UserState, apply_event
 from forestay.history.told import Told
 
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from forestay.adapters.adapter import Adapter, Mapped, Skipped
 from forestay.adapters.records import decode_object, with_headers
-from forestay.core.decode import dead_letter
+from forestay.core.decoding.decode import dead_letter
 from forestay.core.errors import DeadLetter, FloodError
 from forestay.core.flood import FloodGuard
 from forestay.core.record import OutputRecord, Record

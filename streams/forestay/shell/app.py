@@ -13,7 +13,7 @@ from faust.types import TP, EventT
 from faust.types.transports import TransportT
 from mode import CrashingSupervisor
 
-from forestay.core.catalogue import Catalogue
+from forestay.core.decision.catalogue import Catalogue
 from forestay.core.errors import ForestayError
 from forestay.core.rules import Rules
 from forestay.settings import ClockSource, Settings, ValueFormat

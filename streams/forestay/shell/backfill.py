@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, NamedTuple
 
-from forestay.core.decode import decode_click
+from forestay.core.decoding.decode import decode_click
 from forestay.core.errors import ConfigurationError, DeadLetter, ForestayError
 from forestay.core.event import NEVER, Event
 from forestay.core.record import OutputRecord

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from forestay.core.errors import ConfigurationError
 from forestay.core.event import NEVER
-from forestay.core.mark import PartitionMark
 from forestay.core.rules import Rules
-from forestay.core.state_codec import decode_user
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.state_codec import decode_user
 from forestay.history.fill import Times
 from forestay.settings import Settings
 from forestay.shell.placement import Placement

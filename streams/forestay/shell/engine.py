@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from faust.types import TP
 
-from forestay.core.catalogue import Catalogue
+from forestay.core.decision.catalogue import Catalogue
 from forestay.core.errors import ForestayError
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Protocol
 
 from faust.types import TP
 
+from forestay.core.decision.situation import Situation
+from forestay.core.decoding.values import ValueDecoder
 from forestay.core.event import NEVER
 from forestay.core.partition import Applied, Partition, Restored
 from forestay.core.record import OutputRecord, Record
-from forestay.core.situation import Situation
-from forestay.core.values import ValueDecoder
 from forestay.settings import ClockSource, TopicSettings, WorkerSettings
 from forestay.shell.placement import Placement
 from forestay.shell.publisher import Publisher

@@ -9,9 +9,9 @@ from aiokafka import TopicPartition
 from pydantic import ValidationError
 
 from forestay.core.errors import ForestayError, StateError
-from forestay.core.mark import PartitionMark
 from forestay.core.record import Record
-from forestay.core.state_codec import MARK_KEY, decode_mark
+from forestay.core.state.mark import PartitionMark
+from forestay.core.state.state_codec import MARK_KEY, decode_mark
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.kafka_clients import connection_options
 from forestay.shell.record_batches import RecordConsumer

@@ -13,9 +13,9 @@ import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput, stack
 from forestay.core.errors import ConfigurationError
-from forestay.core.ladder import ModelIdentity
-from forestay.core.model_input import INPUT_DIGEST, ModelInput, stack
 from forestay.settings import TritonSettings
 from forestay.shell.breaker import CircuitBreaker
 from forestay.shell.triton_clients import client_options, declared_parameters

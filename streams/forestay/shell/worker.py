@@ -10,7 +10,7 @@ import uvloop
 import yaml
 from pydantic import ValidationError
 
-from forestay.core.catalogue import Catalogue
+from forestay.core.decision.catalogue import Catalogue
 from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.settings import Settings, cannot_work
 from forestay.shell.app import RetentionApp

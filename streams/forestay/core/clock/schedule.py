@@ -1,0 +1,47 @@
+"""When a user is to be looked at next: for a silence, for a trigger's pattern, or to be evicted."""
+
+from mypy_extensions import i64
+
+from forestay.core.clock.timers import next_silence
+from forestay.core.event import NEVER
+from forestay.core.families.sessions import SessionsPart
+from forestay.core.feature_set import FeatureSet
+from forestay.core.patterns.patterns import PatternRules
+from forestay.core.state.user_state import UserState
+
+
+class Schedule:
+    """The due times of users; `idle` (milliseconds) is the silence after which a user is evicted."""
+
+    __slots__ = ("_sessions", "idle", "patterns")
+
+    def __init__(self, features: FeatureSet, patterns: PatternRules, idle: i64) -> None:
+        """`patterns` are the triggers of the form 'A and then not B within T'."""
+        self._sessions: i64 = features.index("sessions")
+        self.patterns = patterns
+        self.idle: i64 = idle
+
+    def silence(self, state: UserState) -> i64:
+        """Returns when the user's next silence is due, `NEVER` if none is; those before `seen_clock` are past."""
+        sessions: SessionsPart | None = None
+        if self._sessions >= 0:
+            part = state.parts[self._sessions]
+            if isinstance(part, SessionsPart):
+                sessions = part
+        return next_silence(state, sessions, max(state.scored_ts, state.seen_clock))
+
+    def pattern(self, state: UserState) -> i64:
+        """Returns when the user's next pattern is due, `NEVER` if none is pending."""
+        return NEVER if state.patterns is None else state.patterns.next_due(self.patterns)
+
+    def due(self, state: UserState) -> i64:
+        """Returns when the user is to be looked at next (milliseconds); `NEVER` without events, or if leaving."""
+        if state.last_ts == NEVER:
+            return NEVER
+        if state.identity is not None and state.identity.merged_into:
+            return state.last_ts + self.idle + 1 if state.identity.moved else NEVER
+        due = self.silence(state)
+        if due == NEVER:
+            due = state.last_ts + self.idle + 1
+        pattern = self.pattern(state)
+        return pattern if NEVER != pattern < due else due

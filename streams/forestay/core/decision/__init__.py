@@ -1,0 +1,1 @@
+"""From a situation and a probability to a decision: guardrails, policy, reasons."""

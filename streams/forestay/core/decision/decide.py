@@ -1,0 +1,87 @@
+"""One decision: guardrails, policy, and the two records they leave."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.guardrails import in_holdout, screen
+from forestay.core.decision.policy import cost, draw, weigh
+from forestay.core.decision.reasons import why
+from forestay.core.decision.situation import Situation
+from forestay.core.hashing import identifier
+from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
+from forestay.core.state.user_state import UserState
+from forestay.core.units import HOUR, to_datetime
+from forestay_schemas.decision import Decision
+from forestay_schemas.retention_action import Churn, PolicyStamp, RetentionAction
+from forestay_schemas.types import Rung
+
+
+def decide(
+    situation: Situation, contacts: Sequence[Contact], churn: Churn, catalogue: Catalogue, digest: str
+) -> Decision:
+    """Returns the decision; changes nothing.
+
+    `contacts` are those remembered of the user, oldest first; `digest` is `catalogue.digest()`, computed
+    once: it is the policy's version.
+    """
+    allowed, suppressed = screen(situation, contacts, churn.probability, catalogue)
+    candidates = weigh(allowed, situation, churn.probability, catalogue)
+    chosen = candidates[draw(candidates, situation.decision_id, catalogue.policy.salt)]
+    holdout = in_holdout(situation.user_id, catalogue)
+    return Decision(
+        decision_id=situation.decision_id,
+        user_id=situation.user_id,
+        decided_at=to_datetime(situation.now),
+        trigger=situation.trigger,
+        churn=churn,
+        policy=PolicyStamp(name=catalogue.policy.name, version=digest, propensity=chosen.propensity),
+        holdout=holdout,
+        candidates=candidates,
+        suppressed=suppressed,
+        offer_id=chosen.offer_id,
+        action_id=None if chosen.offer_id is None else identifier("action", situation.decision_id),
+        reasons=why(situation, churn, chosen, holdout),
+        features=situation.policy_features(),
+        feature_hash=situation.input_hash(),
+    )
+
+
+def action_of(decision: Decision, catalogue: Catalogue) -> RetentionAction | None:
+    """Returns the action a decision asks for, the same bytes whenever it is asked.
+
+    None if it asks for none, or if its offer has been taken out of the catalogue since.
+    """
+    if decision.action_id is None:
+        return None
+    offer = next((offer for offer in catalogue.offers if offer.id == decision.offer_id), None)
+    if offer is None:
+        return None
+    return RetentionAction(
+        action_id=decision.action_id,
+        user_id=decision.user_id,
+        decided_at=decision.decided_at,
+        expires_at=decision.decided_at + timedelta(milliseconds=round(offer.expires_after_hours * HOUR)),
+        kind=offer.kind,
+        offer_id=offer.id,
+        channel=offer.channel,
+        payload=offer.payload,
+        cost=cost(offer, decision.features["average_basket"]),
+        reasons=decision.reasons,
+        trigger=decision.trigger,
+        churn=decision.churn,
+        policy=decision.policy,
+        experiment=None,
+        decision_id=decision.decision_id,
+    )
+
+
+def remember(state: UserState, decision: Decision, decided_at: int) -> None:
+    """Puts what a decision did, just made or found in the log, into the state; `decided_at` in milliseconds."""
+    state.scored_ts = max(state.scored_ts, decided_at)
+    if decision.churn.rung is Rung.MODEL:
+        state.score = Score(decision.churn.probability, decided_at, decision.churn.version)
+    if decision.offer_id is not None:
+        state.contacts.append(Contact(decided_at, decision.offer_id))
+        if len(state.contacts) > MAX_CONTACTS:
+            del state.contacts[0]

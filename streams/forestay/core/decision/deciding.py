@@ -1,0 +1,111 @@
+"""From moments worth a decision to decisions: situations taken at their record, settled once the model answers."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from mypy_extensions import i64
+
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.decide import action_of, decide, remember
+from forestay.core.decision.ladder import ModelIdentity, climb
+from forestay.core.decision.model_input import model_input
+from forestay.core.decision.situation import Situation, decision_id
+from forestay.core.event import EVENT_NAMES, NEVER
+from forestay.core.rules import Rules
+from forestay.core.state.user_state import UserState
+from forestay.core.state.users import Users
+from forestay.core.units import to_milliseconds
+from forestay_schemas.decision import Decision
+from forestay_schemas.retention_action import RetentionAction, Trigger
+from forestay_schemas.types import TriggerKind
+
+
+class Settled(NamedTuple):
+    """What one batch decided, in order."""
+
+    decisions: list[Decision]
+    actions: list[RetentionAction]
+
+
+class Deciding:
+    """The decisions of one partition."""
+
+    def __init__(self, users: Users, rules: Rules, catalogue: Catalogue) -> None:
+        """`users` are the partition's."""
+        self.situations: list[Situation] = []
+        self._users = users
+        self._rules = rules
+        self._scored = [kind in rules.score_on for kind in range(len(EVENT_NAMES))]
+        self._catalogue = catalogue
+        self._digest = catalogue.digest()
+        #: Users evicted in this batch, whose situations are still to be decided.
+        self._gone: dict[str, list[UserState]] = {}
+
+    def begin(self) -> None:
+        """Begins a batch."""
+        self.situations = []
+        self._gone = {}
+
+    def worth_scoring(self, kind: i64, ts: i64, state: UserState) -> bool:
+        """Says whether an event asks for a score: its kind does, it is the newest, and the last is old enough."""
+        if ts < state.last_ts or not self._scored[kind]:
+            return False
+        if state.identity is not None and state.identity.merged_into:
+            return False
+        # At least a millisecond: a user's decisions have increasing moments.
+        return state.scored_ts == NEVER or ts - state.scored_ts >= max(self._rules.score_interval, 1)
+
+    def ask(self, user_id: str, state: UserState, now: i64, clock: i64, trigger: Trigger) -> None:
+        """Takes a snapshot of the user at moment `now`, to be decided upon; `clock` is when it became known."""
+        state.scored_ts = now
+        if self._rules.score_on:
+            snapshot = model_input(state, self._rules.features, now)
+            name = decision_id(user_id, now)
+            self.situations.append(Situation(name, user_id, now, clock, trigger, state.country, snapshot))
+
+    def evicted(self, user_id: str, state: UserState) -> None:
+        """Keeps a user who is forgotten until what this batch is to decide about them is decided."""
+        if state.scored_ts != NEVER:
+            self._gone.setdefault(user_id, []).append(state)
+
+    def settle(
+        self, situations: Sequence[Situation], probabilities: dict[str, float], model: ModelIdentity
+    ) -> Settled:
+        """Decides on every situation in order; `probabilities` holds the model's answers by decision id."""
+        settled = Settled([], [])
+        for situation in situations:
+            state = self._state_of(situation)
+            if state is None:
+                continue
+            probability = probabilities.get(situation.decision_id)
+            churn = climb(situation, state.score, probability, model, self._rules.score_max_age)
+            decision = decide(situation, state.contacts, churn, self._catalogue, self._digest)
+            remember(state, decision, situation.now)
+            settled.decisions.append(decision)
+            action = action_of(decision, self._catalogue)
+            if action is not None:
+                settled.actions.append(action)
+        return settled
+
+    def _state_of(self, situation: Situation) -> UserState | None:
+        """Returns the state a situation is about: that of a user evicted since, or the present one."""
+        for gone in self._gone.get(situation.user_id, ()):
+            if situation.now <= gone.scored_ts:
+                return gone
+        return self._users.get(situation.user_id)
+
+    def take_as_made(self, decision: Decision) -> RetentionAction | None:
+        """Takes a decision found in the log beyond the durable state; returns its action, None if none is owed."""
+        user_id = decision.user_id
+        state = self._users.get(user_id)
+        if state is None:
+            state = self._users.new(user_id)
+        decided_at = to_milliseconds(decision.decided_at)
+        if decided_at <= state.scored_ts:
+            # This state is from after the decision: a commit was under way, and its actions were durable.
+            return None
+        remember(state, decision, decided_at)
+        if decision.trigger.kind is TriggerKind.PATTERN and state.patterns is not None:
+            state.patterns.fire(decided_at, self._rules.patterns)
+        self._users.touch(user_id)
+        return action_of(decision, self._catalogue)

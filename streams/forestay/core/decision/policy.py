@@ -1,0 +1,55 @@
+"""The policy: of the offers the guardrails leave, the one whose expected gain most exceeds its cost.
+
+Expected value of an offer = churn probability x effect x value at stake - cost; of doing nothing, 0. Only
+offers worth more than nothing are in play (design D13). With probability `exploration` one of those in play
+(nothing among them) is drawn evenly instead of the best, so every logged propensity is exact.
+"""
+
+from collections.abc import Sequence
+
+from forestay.core.decision.catalogue import Catalogue, Offer
+from forestay.core.decision.situation import Situation
+from forestay.core.hashing import unit_interval
+from forestay_schemas.decision import Candidate
+
+
+def expected_value(offer: Offer, situation: Situation, probability: float, catalogue: Catalogue) -> float:
+    """Returns what the offer is expected to earn above its cost, in the shop's currency, rounded to 1e-6."""
+    settings = catalogue.policy
+    stake = situation.value_at_stake(settings.margin, settings.value_days)
+    return round(probability * offer.effect * stake - cost(offer, situation.feature("average_basket")), 6)
+
+
+def cost(offer: Offer, basket: float) -> float:
+    """Returns what the offer costs for a user with this average basket, in the shop's currency, to a hundredth."""
+    return round(offer.cost.fixed + offer.cost.basket_share * basket, 2)
+
+
+def weigh(offers: Sequence[Offer], situation: Situation, probability: float, catalogue: Catalogue) -> list[Candidate]:
+    """Returns every candidate with its expected value and propensity, 'do nothing' first; propensities sum to 1."""
+    values = [0.0, *(expected_value(offer, situation, probability, catalogue) for offer in offers)]
+    in_play = [index for index, value in enumerate(values) if value > 0 or index == 0]
+    # Ties go to the earlier candidate, so the order of the catalogue is the stated priority.
+    best = max(in_play, key=lambda index: (values[index], -index))
+    even = catalogue.policy.exploration / len(in_play)
+    propensities = [0.0] * len(values)
+    for index in in_play:
+        propensities[index] = even
+    propensities[best] = 1.0 - even * (len(in_play) - 1)
+    names = [(None, None), *((offer.id, offer.kind) for offer in offers)]
+    return [
+        Candidate(offer_id=offer_id, kind=kind, expected_value=value, propensity=propensity)
+        for (offer_id, kind), value, propensity in zip(names, values, propensities, strict=True)
+    ]
+
+
+def draw(candidates: Sequence[Candidate], decision_id: str, salt: str) -> int:
+    """Returns the index of the candidate chosen by the hash of `salt` and `decision_id`."""
+    point = unit_interval(salt, decision_id)
+    reached = 0.0
+    for index, candidate in enumerate(candidates):
+        reached += candidate.propensity
+        if point < reached:
+            return index
+    # Rounding may leave the sum a hair below 1: the last candidate in play takes it.
+    return max(index for index, candidate in enumerate(candidates) if candidate.propensity > 0)

@@ -1,0 +1,46 @@
+"""Reasons in codes and in words, for the people who must answer for an action."""
+
+from forestay.core.decision.situation import Situation
+from forestay_schemas.decision import Candidate
+from forestay_schemas.retention_action import Churn, Reason
+from forestay_schemas.types import Rung, TriggerKind
+
+_SOURCE = {
+    Rung.MODEL: "the model",
+    Rung.CACHED: "the model's last score, since it did not answer",
+    Rung.RULE: "a rule of thumb, since the model did not answer",
+}
+_DAY_HOURS = 24.0
+
+
+def why(situation: Situation, churn: Churn, chosen: Candidate, holdout: bool) -> list[Reason]:
+    """Returns the reasons of a decision: the risk, what set it off, and why this choice."""
+    return [_risk(churn), _trigger(situation), _choice(chosen, holdout)]
+
+
+def _risk(churn: Churn) -> Reason:
+    text = f"{churn.probability:.0%} likely not to order within {churn.horizon_days} days, says {_SOURCE[churn.rung]}"
+    return Reason(code="churn_risk", text=text)
+
+
+def _trigger(situation: Situation) -> Reason:
+    if situation.trigger.kind is TriggerKind.EVENT:
+        return Reason(code="event", text="the user has just been active")
+    if situation.trigger.kind is TriggerKind.PATTERN:
+        return Reason(code="pattern", text=f"the trigger {situation.trigger.name} came due")
+    silence = situation.feature("hours_since_last_event") / _DAY_HOURS
+    usual = situation.feature("session_gap_mean_hours") / _DAY_HOURS
+    rhythm = f"usually back after {_days(usual)}" if usual else "no rhythm known yet"
+    return Reason(code="silence", text=f"silent for {_days(silence)}, {rhythm}")
+
+
+def _days(days: float) -> str:
+    return "less than a day" if days < 1 else "a day" if round(days) == 1 else f"{days:.0f} days"
+
+
+def _choice(chosen: Candidate, holdout: bool) -> Reason:
+    if chosen.offer_id is not None:
+        return Reason(code="worth_it", text=f"expected to earn {chosen.expected_value:.2f} more than it costs")
+    if holdout:
+        return Reason(code="holdout", text="the user belongs to the holdout and is never acted upon")
+    return Reason(code="nothing", text="no permitted offer was chosen")

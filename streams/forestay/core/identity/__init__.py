@@ -1,0 +1,1 @@
+"""Bringing together the ids of one person, over partitions."""

@@ -1,0 +1,1 @@
+"""Triggers of the form 'A and then not B within T'."""

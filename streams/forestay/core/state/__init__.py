@@ -1,0 +1,1 @@
+"""What is remembered of a user, in memory and as a record."""
