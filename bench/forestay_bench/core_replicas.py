@@ -8,12 +8,12 @@ from forestay.core.families.family import Family, Part
 from forestay.core.families.sequence import SLOT
 from forestay.core.families.windows import FIELDS, WindowsPart
 from forestay.core.feature_set import DEFAULT_FEATURES
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.partition import Partition
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rules import Rules
 from forestay.core.state.event_ids import EventIds
 from forestay.core.state.mark import PartitionMark
-from forestay.core.state.packing import RecordReader, RecordWriter
 from forestay.core.state.state_codec import decode_user, encode_user
 from forestay.core.state.user_state import UserState
 from forestay.core.units import HOUR, MINUTE, SECOND

@@ -18,10 +18,10 @@ from support.workers import environment, worker
 from forestay.cli.backfilling import fill
 from forestay.cli.featuring import rules_of
 from forestay.core.errors import ConfigurationError
+from forestay.core.packing import RecordWriter
 from forestay.core.rules import Rules
 from forestay.core.state.event_ids import EventIds
 from forestay.core.state.mark import PartitionMark
-from forestay.core.state.packing import RecordWriter
 from forestay.core.state.state_codec import HEADER, decode_user, encode_user
 from forestay.core.state.user_state import UserState
 from forestay.core.units import HOUR, MINUTE, to_milliseconds

@@ -15,8 +15,8 @@ from support.oracle import counting, differing, features
 
 from forestay.core.event import from_contract
 from forestay.core.hashing import hash64
+from forestay.core.packing import RecordWriter
 from forestay.core.rules import Rules
-from forestay.core.state.packing import RecordWriter
 from forestay.core.state.user_state import UserState, count_event, count_order
 from forestay.core.units import DAY, HOUR, MINUTE, to_milliseconds
 from forestay_schemas import ClickEvent

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from forestay.core.errors import StateError
 from forestay.core.event import EVENT_CODES, Event, LineItem
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.patterns.pattern_rules import TriggerDefinition, Triggers
 from forestay.core.patterns.patterns import PatternMemory
-from forestay.core.state.packing import RecordReader, RecordWriter
 from forestay.core.units import HOUR, MINUTE
 
 #: Item 0 names none.

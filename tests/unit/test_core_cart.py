@@ -11,7 +11,7 @@ from forestay.core.errors import StateError
 from forestay.core.event import ADD_TO_CART, PURCHASE, REMOVE_FROM_CART, Event, LineItem
 from forestay.core.families.cart import MAX_ENTRIES, Cart
 from forestay.core.families.family import Part
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import DAY, HOUR
 
 START = 20_000 * DAY

@@ -13,7 +13,7 @@ from forestay.core.event import Event, LineItem
 from forestay.core.families.distinct import MAX_CATEGORIES, MAX_ITEMS, Distinct
 from forestay.core.families.family import Part
 from forestay.core.families.windows import WINDOWS
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import DAY, HOUR, SECOND
 
 START = 20_000 * DAY

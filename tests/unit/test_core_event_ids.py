@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forestay.core.errors import StateError
+from forestay.core.packing import HASHES, RecordReader, RecordWriter
 from forestay.core.state.event_ids import MAX_IDS, EventIds
-from forestay.core.state.packing import HASHES, RecordReader, RecordWriter
 from forestay.core.units import DAY
 
 START = 20_000 * DAY

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from forestay.core.errors import StateError
 from forestay.core.event import EVENT_CODES, Event, LineItem
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.patterns.pattern_rules import Triggers
 from forestay.core.patterns.patterns import PatternMemory, PatternRules
-from forestay.core.state.packing import RecordReader, RecordWriter
 from forestay.core.units import DAY, HOUR, MINUTE, SECOND
 from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 

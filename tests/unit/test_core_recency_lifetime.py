@@ -13,7 +13,7 @@ from forestay.core.event import EVENT_NAMES, PURCHASE, REFUND, Event, LineItem
 from forestay.core.families.family import Family, Part
 from forestay.core.families.lifetime import Lifetime
 from forestay.core.families.recency import NEVER_HOURS, Recency
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import DAY, HOUR, MAX_AMOUNT
 
 START = 20_000 * DAY

@@ -18,7 +18,7 @@ from forestay.core.families.sequence import (
     SequencePart,
     Step,
 )
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import DAY, MAX_AMOUNT
 
 START = 20_000 * DAY

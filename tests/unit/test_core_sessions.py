@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from forestay.core.errors import StateError
 from forestay.core.event import Event
 from forestay.core.families.sessions import GAP, KEPT, SEEN, Sessions, SessionsPart
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import DAY, SECOND
 
 START = 20_000 * DAY

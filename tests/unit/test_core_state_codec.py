@@ -14,10 +14,10 @@ from support.features import features_of
 from forestay.core.errors import StateError
 from forestay.core.event import EVENT_NAMES, NEVER
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_NAMES
+from forestay.core.packing import MAX_NUMBER, RecordWriter
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.state.event_ids import MAX_IDS
 from forestay.core.state.mark import PartitionMark
-from forestay.core.state.packing import MAX_NUMBER, RecordWriter
 from forestay.core.state.state_codec import MARK_KEY, decode_mark, decode_user, encode_mark, encode_user, timer_minute
 from forestay.core.state.user_state import MAX_ORDERS, UserState
 from forestay.core.units import DAY, HOUR, MAX_AMOUNT, MINUTE, SECOND

@@ -7,8 +7,8 @@ from forestay.core.clock.schedule import Schedule
 from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.patterns.patterns import PatternRules
 from forestay.core.rules import Rules
-from forestay.core.state.users import Users
 from forestay.core.units import DAY
+from forestay.core.users import Users
 
 IDLE = 730 * DAY
 LIVE = 1_500

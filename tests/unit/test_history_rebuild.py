@@ -14,11 +14,11 @@ from forestay.core import feature_set
 from forestay.core.event import NEVER, Event
 from forestay.core.families.family import Family, Feature, Part
 from forestay.core.feature_set import FAMILY_NAMES, FeatureSet
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.patterns.pattern_rules import Triggers
 from forestay.core.patterns.patterns import PatternMemory, PatternRules
 from forestay.core.rules import Rules
 from forestay.core.state.contact import Contact
-from forestay.core.state.packing import RecordReader, RecordWriter
 from forestay.core.state.state_codec import decode_user, encode_user
 from forestay.core.state.user_state import UserState
 from forestay.core.units import DAY, HOUR, MINUTE

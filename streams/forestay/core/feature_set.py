@@ -21,7 +21,7 @@ from forestay.core.families.sequence import Sequence
 from forestay.core.families.sessions import Sessions
 from forestay.core.families.windows import WINDOWS, Window, Windows
 from forestay.core.hashing import identifier
-from forestay.core.state.packing import MAX_CODE, RecordReader
+from forestay.core.packing import MAX_CODE, RecordReader
 
 Vector = NDArray[np.float32]
 

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 from mypy_extensions import i64
 
 from forestay.core.clock.schedule import Schedule
-from forestay.core.clock.waking import Coordinates, Waking
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.deciding import Deciding, Settled
 from forestay.core.decision.ladder import ModelIdentity
@@ -32,8 +31,9 @@ from forestay.core.state.identity import is_leaving
 from forestay.core.state.mark import PartitionMark
 from forestay.core.state.state_codec import MARK_KEY, encode_mark, tells_asking, tells_leaving
 from forestay.core.state.user_state import UserState, apply_event, count_event
-from forestay.core.state.users import Users
 from forestay.core.units import MINUTE
+from forestay.core.users import Users
+from forestay.core.waking import Coordinates, Waking
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import RetentionAction, Trigger
 from forestay_schemas.types import TriggerKind

@@ -8,8 +8,8 @@ from typing import Final
 from librt.strings import read_i16_be, read_i32_be, read_i64_be
 from mypy_extensions import i64, mypyc_attr
 
+from forestay.core.packing import RecordReader
 from forestay.core.record import Headers
-from forestay.core.state.packing import RecordReader
 
 # Where the batch's header has what, in bytes, and where the records begin.
 _BASE_OFFSET: Final = 0

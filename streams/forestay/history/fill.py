@@ -6,10 +6,10 @@ from typing import NamedTuple
 from forestay.core.clock.schedule import Schedule
 from forestay.core.event import NEVER
 from forestay.core.families.family import Part
+from forestay.core.packing import RecordWriter
 from forestay.core.patterns.pattern_trigger import TriggerMemory
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rules import Rules
-from forestay.core.state.packing import RecordWriter
 from forestay.core.state.state_codec import decode_user, encode_user
 from forestay.core.state.user_state import UserState
 from forestay.history.rebuild import rebuilt

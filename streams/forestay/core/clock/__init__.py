@@ -1,1 +1,1 @@
-"""Event time: timers, when a user is to be looked at, and who is woken."""
+"""Event time: timers, and when a user is to be looked at."""

@@ -13,8 +13,8 @@ from forestay.core.decision.situation import Situation, decision_id
 from forestay.core.event import EVENT_NAMES, NEVER
 from forestay.core.rules import Rules
 from forestay.core.state.user_state import UserState
-from forestay.core.state.users import Users
 from forestay.core.units import to_milliseconds
+from forestay.core.users import Users
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import RetentionAction, Trigger
 from forestay_schemas.types import TriggerKind

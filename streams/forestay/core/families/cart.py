@@ -8,7 +8,7 @@ from mypy_extensions import i64, mypyc_attr
 from forestay.core.errors import StateError
 from forestay.core.event import ADD_TO_CART, NEVER, PURCHASE, REMOVE_FROM_CART, Event
 from forestay.core.families.family import Family, Feature, Part
-from forestay.core.state.packing import MAX_NUMBER, RecordReader, RecordWriter
+from forestay.core.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.units import DAY
 
 MAX_ENTRIES: Final = 64

@@ -9,7 +9,7 @@ from forestay.core.errors import StateError
 from forestay.core.event import Event
 from forestay.core.families.family import Family, Feature, Part
 from forestay.core.families.windows import WINDOWS, Window
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import SECOND
 
 MAX_ITEMS: Final = 128

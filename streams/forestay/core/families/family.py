@@ -10,7 +10,7 @@ from librt.vecs import vec
 from mypy_extensions import i64, mypyc_attr
 
 from forestay.core.event import Event
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import MAX_AMOUNT
 
 

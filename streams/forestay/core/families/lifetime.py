@@ -6,7 +6,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from forestay.core.event import NEVER, PURCHASE, REFUND, Event
 from forestay.core.families.family import Family, Feature, Part, capped
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import HOUR, MAX_AMOUNT
 
 _MINOR: Final = 100.0

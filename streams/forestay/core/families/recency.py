@@ -7,7 +7,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from forestay.core.event import EVENT_NAMES, NEVER, Event
 from forestay.core.families.family import Family, Feature, Part
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import HOUR
 
 #: Stands for 'never happened' where a feature is a time since something: two years in hours.

@@ -13,7 +13,7 @@ from mypy_extensions import i64, mypyc_attr
 from forestay.core.errors import StateError
 from forestay.core.event import EVENT_NAMES, PURCHASE, Event
 from forestay.core.families.family import Family, Feature, Part, capped
-from forestay.core.state.packing import MAX_NUMBER, RecordReader, RecordWriter
+from forestay.core.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.units import DAY
 
 #: Half an hour in milliseconds: a product of another module's constants would be no constant once compiled.

@@ -11,7 +11,7 @@ from forestay.core.event import Event
 from forestay.core.families.family import Family, Feature, Part, capped
 from forestay.core.families.recency import hours_since
 from forestay.core.families.windows import WINDOWS, Window
-from forestay.core.state.packing import MAX_NUMBER, RecordReader, RecordWriter
+from forestay.core.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.units import SECOND
 
 #: A session ends after this much silence (seconds), as in GA4.

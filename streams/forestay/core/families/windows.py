@@ -16,7 +16,7 @@ from mypy_extensions import i64, mypyc_attr
 from forestay.core.errors import StateError
 from forestay.core.event import EVENT_NAMES, NEVER, PURCHASE, REFUND, Event
 from forestay.core.families.family import Family, Feature, Part, capped
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.units import HOUR, MINUTE, SECOND
 
 #: A bucket's keys are its number times 32 plus a field: an event kind's code, or one of these two.

@@ -16,7 +16,7 @@ from forestay.core.rules import Rules
 from forestay.core.state.identity import Identity
 from forestay.core.state.state_codec import decode_user, has_other_version, tells_asking, tells_leaving
 from forestay.core.state.user_state import UserState, count_order
-from forestay.core.state.users import Users
+from forestay.core.users import Users
 
 
 class Identities:

@@ -9,8 +9,8 @@ import msgspec
 
 from forestay.core.errors import DeadLetter
 from forestay.core.event import EVENT_NAMES, NEVER, Event, LineItem
+from forestay.core.packing import MAX_NUMBER
 from forestay.core.record import OutputRecord
-from forestay.core.state.packing import MAX_NUMBER
 from forestay_schemas.click_event import MAX_ITEMS
 from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
 

@@ -13,8 +13,8 @@ from librt.vecs import vec
 from mypy_extensions import i64
 
 from forestay.core.errors import StateError
+from forestay.core.packing import HASHES, RecordReader, RecordWriter
 from forestay.core.patterns.pattern_trigger import MAX_ITEMS, MAX_TIMES, MAX_TRIGGERS, NEVER, TriggerMemory
-from forestay.core.state.packing import HASHES, RecordReader, RecordWriter
 from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
 
 

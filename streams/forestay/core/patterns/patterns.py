@@ -9,9 +9,9 @@ from typing import Final
 from mypy_extensions import i64, mypyc_attr
 
 from forestay.core.event import EVENT_NAMES, Event
+from forestay.core.packing import HASHES, RecordReader, RecordWriter
 from forestay.core.patterns.pattern_record import read, write
 from forestay.core.patterns.pattern_trigger import NEVER, PatternRule, TriggerMemory
-from forestay.core.state.packing import HASHES, RecordReader, RecordWriter
 
 #: An item is known by 48 bits of its hash: those of one user alone are to be told apart.
 _ITEM_BITS: Final = HASHES - 1

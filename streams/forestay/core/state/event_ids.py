@@ -13,7 +13,7 @@ from librt.vecs import append, vec
 from mypy_extensions import i16, i64, mypyc_attr
 
 from forestay.core.event import NEVER
-from forestay.core.state.packing import HASHES, RecordReader, RecordWriter
+from forestay.core.packing import HASHES, RecordReader, RecordWriter
 
 #: Ids of one generation: with more, the next begins. So at least so many newest ids are known.
 MAX_IDS: Final = 256

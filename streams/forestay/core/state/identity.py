@@ -3,7 +3,7 @@
 from typing import Final
 
 from forestay.core.event import NEVER
-from forestay.core.state.packing import RecordReader, RecordWriter
+from forestay.core.packing import RecordReader, RecordWriter
 
 #: Other ids remembered a user: beyond, the one not heard of for longest is forgotten.
 MAX_LINKS: Final[int] = 64

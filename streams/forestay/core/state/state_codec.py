@@ -14,11 +14,11 @@ from forestay.core.errors import StateError
 from forestay.core.event import NEVER
 from forestay.core.families.family import capped
 from forestay.core.feature_set import FeatureSet
+from forestay.core.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.state.identity import Identity, is_leaving
 from forestay.core.state.mark import PartitionMark
-from forestay.core.state.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.state.upgrade import upgraded
 from forestay.core.state.user_state import MAX_ORDERS, UserState, remembered_orders
 from forestay.core.units import MINUTE

@@ -15,7 +15,7 @@ from forestay.core.errors import StateError
 from forestay.core.event import NEVER
 from forestay.core.families.sequence import SequencePart, Step
 from forestay.core.families.windows import FIELDS, REFUND_VALUE, SPEND
-from forestay.core.state.packing import RecordWriter
+from forestay.core.packing import RecordWriter
 from forestay.core.units import HOUR, MAX_AMOUNT, MINUTE, SECOND
 
 #: Bucket lengths of version 1's first three rings: 1h, 1d and 7d. The fourth had a bucket a day.

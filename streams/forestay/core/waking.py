@@ -12,8 +12,8 @@ from forestay.core.event import NEVER, Event
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rules import Rules
 from forestay.core.state.user_state import UserState
-from forestay.core.state.users import Users
 from forestay.core.units import MINUTE
+from forestay.core.users import Users
 from forestay_schemas.retention_action import Trigger
 from forestay_schemas.types import TriggerKind
 
