@@ -151,7 +151,7 @@ class EngineSettings(_Group):
     )
     idle_days: float = Field(default=730, gt=180, le=36_500, description="a user silent for longer is forgotten")
     live_users: int = Field(
-        default=20_000, ge=1, description="users of a partition held unpacked (4 kB each); fewer if it has many"
+        default=20_000, ge=1, description="users of a partition held unpacked (4 to 15 kB each); fewer if it has many"
     )
     merge_identities: bool = Field(
         default=True, description="an event with user_id and anonymous_id makes these one user (docs/identity.md)"

@@ -243,6 +243,14 @@ def test_the_flat_one_takes_flat_events_in_ascii(named: Click, more: Click, comp
     assert flat_event(value, event["user_id"].encode()) or len(event["event"]) > 16 or len(value) > 2_700
 
 
+def test_properties_beyond_their_bound_are_found_in_flat_events_too() -> None:
+    fields = [(name, json.dumps(value)) for name, value in click().items()]
+    for count in (1, 5, 9, 20):
+        # DEL takes a byte here, and six where the contract measures it.
+        check(text_of([*fields, *[(f"unknown{at}", '"' + "\x7f" * 1_000 + '"') for at in range(count)]], ""))
+        check(text_of([*fields, *[(f"unknown{at}", '"' + "x" * 1_000 + '"') for at in range(count)]], ""))
+
+
 @pytest.mark.parametrize("count", [199, 200, 201])
 def test_the_bound_on_items_is_the_contracts(count: int) -> None:
     value = json.dumps(click(items=[{"item_id": "i"}] * count)).encode()
@@ -293,6 +301,12 @@ _SHAPED = st.builds(
 @example("2026-02-29T00:00:00Z")
 @example("٢٠٢٦-01-01T00:00:00Z")
 @example("1969-12-31T23:59:59.999Z")
+@example("2026-04-31T00:00:00Z")
+@example("2026-06-31T00:00:00Z")
+@example("2026-09-31T00:00:00Z")
+@example("2026-11-31T00:00:00Z")
+@example("2100-02-29T00:00:00Z")
+@example("2000-02-29T00:00:00Z")
 def test_times_are_read_as_the_contract_reads_them(text: str) -> None:
     milliseconds = read(text)
     if milliseconds != UNKNOWN:

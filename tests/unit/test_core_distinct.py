@@ -171,3 +171,9 @@ def test_mentions_after_the_newest_event_or_before_all_time_are_refused() -> Non
         writer.number(0)
         with pytest.raises(StateError, match="not between"):
             FAMILY.read(RecordReader(writer.written()), START)
+
+
+def test_of_mentions_in_one_second_the_same_are_kept_whatever_their_order() -> None:
+    several = [(1, item, item) for item in range(1, MAX_ITEMS + 20)]
+    there, back = mentioned(several), mentioned(several[::-1])
+    assert written(there, latest_of(several)) == written(back, latest_of(several))

@@ -182,3 +182,23 @@ def test_a_time_that_wakes_many_is_told_in_portions_and_decides_the_same() -> No
     assert max(map(len, portions)) <= 7
     assert states(cut) == states(whole)
     assert cut.positions == whole.positions
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_a_late_event_makes_due_in_the_past_comes_with_the_next_record_whether_or_not_it_restarts(
+    restarts: bool,
+) -> None:
+    core = partition(RULES, SHOP)
+    later = START + 3 * DAY
+
+    def late(number: int, event: str, ts: int, user_id: str = "u1", **more: object) -> SourceRecord:
+        return source(click(f"e{number}", user_id, event, ts, **more), number, timestamp=later)
+
+    assert happened(settle(core, [late(0, "page_view", START + 2 * DAY, "other")])) == []
+    # Its cart was abandoned a day ago.
+    assert happened(settle(core, [late(1, "add_to_cart", START + DAY, item_id="i", price=5)])) == []
+    if restarts:
+        core = restored(core.checkpoint(0, 1), RULES, SHOP)
+    assert happened(settle(core, [late(2, "page_view", START + 2 * DAY, "other")])) == [
+        ("pattern", "abandoned_cart", 25 * 60)
+    ]

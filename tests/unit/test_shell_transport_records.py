@@ -85,7 +85,14 @@ def fetches(draw: st.DrawFn) -> tuple[bytes, int, Aborted]:
             continue
         deltas = sorted(draw(st.sets(st.integers(0, 9), max_size=5)))
         records = [
-            Written(delta, draw(st.integers(0, 2**41)), draw(BYTES), draw(BYTES), draw(HEADERS)) for delta in deltas
+            Written(
+                delta,
+                draw(st.integers(0, 2**41) | st.integers(0, 2**63 - 1)),
+                draw(BYTES),
+                draw(BYTES),
+                draw(HEADERS),
+            )
+            for delta in deltas
         ]
         last = max([*deltas, draw(st.integers(0, 12))])
         transactional = producer >= 0 and draw(st.booleans())

@@ -121,6 +121,10 @@ class RecordReader:
         """Says whether anything is left, of the section if one was entered."""
         return self._at < self._end
 
+    def place(self) -> i64:
+        """Returns how many bytes were read, with those in front of the first."""
+        return self._at
+
     def number(self) -> i64:
         """Reads a number.
 

@@ -8,7 +8,8 @@ from typing import Final
 from librt.strings import read_i16_be, read_i32_be, read_i64_be
 from mypy_extensions import i64, mypyc_attr
 
-from forestay.core.packing import RecordReader
+from forestay.core.errors import StateError
+from forestay.core.packing import MAX_NUMBER, RecordReader
 from forestay.core.record import Headers
 
 # Where the batch's header has what, in bytes, and where the records begin.
@@ -23,6 +24,7 @@ _FORMAT_2: Final = 2
 #: Of the attributes: how the records are compressed, and whether the broker set their times.
 _COMPRESSION: Final = 7
 _LOG_APPEND_TIME: Final = 8
+_NO_TIME: Final = -1
 _NO_HEADERS: Final[Headers] = ()
 
 
@@ -46,57 +48,64 @@ class BatchRecord:
         return None if self.told < 0 else self.told
 
 
-def can_read(batch: bytes) -> bool:
-    """Says whether a batch is of format 2 and not compressed."""
-    if len(batch) < _RECORDS or batch[_FORMAT] != _FORMAT_2:
-        return False
-    return i64(read_i16_be(batch, _ATTRIBUTES)) & _COMPRESSION == 0
+def read_records(batch: bytes, first: i64) -> list[BatchRecord] | None:
+    """Returns the records of a batch from the offset `first` on, None if another reader is to judge it.
 
-
-def read_records(batch: bytes, first: i64) -> list[BatchRecord]:
-    """Returns the records of a batch that `can_read` accepts, from the offset `first` on.
-
-    Raises:
-        StateError: the batch holds something else where its records are to be.
+    Left to others are batches of other formats, compressed ones, and whatever does not fit together or has times
+    beyond reason.
     """
+    if len(batch) < _RECORDS or batch[_FORMAT] != _FORMAT_2:
+        return None
+    if i64(read_i16_be(batch, _ATTRIBUTES)) & _COMPRESSION:
+        return None
+    try:
+        return _records(batch, first)
+    except (StateError, UnicodeDecodeError):
+        return None
+
+
+def _records(batch: bytes, first: i64) -> list[BatchRecord] | None:
     base = read_i64_be(batch, _BASE_OFFSET)
     earliest = read_i64_be(batch, _BASE_TIMESTAMP)
     latest = read_i64_be(batch, _MAX_TIMESTAMP)
-    is_appended = i64(read_i16_be(batch, _ATTRIBUTES)) & _LOG_APPEND_TIME != 0
     left = i64(read_i32_be(batch, _COUNT))
+    if left < 0 or not (_NO_TIME <= earliest <= MAX_NUMBER and _NO_TIME <= latest <= MAX_NUMBER):
+        return None
+    is_appended = i64(read_i16_be(batch, _ATTRIBUTES)) & _LOG_APPEND_TIME != 0
     reader = RecordReader(batch, _RECORDS)
     records: list[BatchRecord] = []
     while left > 0:
         left -= 1
-        # Its length, and attributes that no version uses.
-        reader.number()
+        length = reader.number()
+        end = reader.place() + length
+        # Attributes that no version uses.
         reader.raw(1)
-        timestamp = earliest + reader.number()
+        told = earliest + reader.number()
         if is_appended:
-            timestamp = latest
+            told = latest
         offset = base + reader.number()
-        key = _content(reader)
-        value = _content(reader)
-        headers = _headers(reader)
+        record = BatchRecord(offset, told, _content(reader), _content(reader), _headers(reader))
+        if reader.place() != end or told < _NO_TIME:
+            return None
         if offset >= first:
-            records.append(BatchRecord(offset, timestamp, key, value, headers))
-    return records
+            records.append(record)
+    return None if reader.more() else records
 
 
 def _content(reader: RecordReader) -> bytes | None:
     length = reader.number()
-    if length < 0:
+    if length == -1:
         return None
     return reader.raw(length)
 
 
 def _headers(reader: RecordReader) -> Headers:
-    count = reader.number()
-    if count <= 0:
+    count = reader.count(MAX_NUMBER)
+    if count == 0:
         return _NO_HEADERS
     headers: list[tuple[str, bytes | None]] = []
     while count > 0:
         count -= 1
-        name = reader.raw(reader.number()).decode(errors="replace")
+        name = reader.raw(reader.number()).decode()
         headers.append((name, _content(reader)))
     return headers

@@ -1,7 +1,7 @@
 """The users of one partition: those in use as live objects, the others packed as their state records.
 
 A million users are held in 1 GiB this way: a packed user costs its record and about 200 bytes, a live one
-about 4 kB. A user is unpacked at the first touch, and packed again at a checkpoint once `live_users` others have
+4 to 15 kB. A user is unpacked at the first touch, and packed again at a checkpoint once `live_users` others have
 been touched since; the more users are packed, the fewer stay live.
 """
 

@@ -26,15 +26,11 @@ class Coordinates(NamedTuple):
 
 
 class Waking:
-    """The clock of one partition; it stands at `NEVER` before the first event.
-
-    `finished` is False while users are still to be woken for the time told last.
-    """
+    """The clock of one partition; it stands at `NEVER` before the first event."""
 
     def __init__(self, number: int, users: Users, schedule: Schedule, rules: Rules, deciding: Deciding) -> None:
         """`number` is the partition's, `users` are its own."""
         self.clock: i64 = NEVER
-        self.finished = True
         self._number = number
         self._users = users
         self._schedule = schedule
@@ -56,6 +52,17 @@ class Waking:
         if state.armed == NEVER or soonest < state.armed * MINUTE:
             self._users.timers.arm(event.user_id, state, soonest)
 
+    def is_anyone_due(self) -> bool:
+        """Says whether users are to be woken or looked at although the clock stands.
+
+        More came due at once than may be woken at once, a late event made something due in the past, or a worker has
+        taken over: it makes no difference which.
+        """
+        timers = self._users.timers
+        if timers.soon and timers.soon[0][0] <= self.clock:
+            return True
+        return NEVER != timers.first() <= self.clock // MINUTE
+
     def advance(self, clock: i64, oldest: i64, most: i64, source: Coordinates) -> bool:
         """Moves event time forward, and wakes every user who is due by then, in order.
 
@@ -63,7 +70,6 @@ class Waking:
         Returns False if more than `most` users were to be looked at: the rest is woken by calls that follow.
         """
         self.clock = max(self.clock, clock)
-        self.finished = False
         timers = self._users.timers
         looked_at: i64 = 0
         while looked_at < most:
@@ -74,9 +80,8 @@ class Waking:
             elif NEVER != timers.first() <= self.clock // MINUTE:
                 looked_at += self._open(most)
             else:
-                self.finished = True
                 return True
-        return False
+        return not self.is_anyone_due()
 
     def _open(self, most: i64) -> i64:
         """Looks up when the users of the next minute are due; returns how many it looked at."""

@@ -1,4 +1,4 @@
-"""Records as our own parser makes them, or as aiokafka's where they are compressed or of an old format.
+"""Records as our own parser makes them, or as aiokafka's where they are compressed, old or odd.
 
 `RecordConsumer.getmany` gives lists of `Record`s; their bytes are copies: no record holds a fetch in memory.
 Which records these are, and where reading stands after them, is as in aiokafka: committed transactions only (if asked
@@ -17,9 +17,8 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 from crc32c import crc32c
 
-from forestay.core.errors import StateError
 from forestay.core.record import Record
-from forestay.core.record_batch import can_read, read_records
+from forestay.core.record_batch import read_records
 
 #: A list ends with the batch that brings it to so many records: compressed, a fetch may hold 30 times as many.
 _ENOUGH = 4_096
@@ -101,7 +100,7 @@ class BatchRecords(PartitionRecords):  # type: ignore[misc]
                 batch = self._records.next_batch(self._check_crcs)
                 if self._is_data(batch):
                     taken += self._wanted(batch)
-            except (CorruptRecordException, StateError) as error:
+            except CorruptRecordException as error:
                 where = f"{self._tp.topic}-{self._tp.partition} from offset {self.next_fetch_offset}"
                 raise CorruptRecordException(f"{where}: {error}") from error
             # A batch knows the offset behind it even where compaction has taken its last records.
@@ -115,8 +114,9 @@ class BatchRecords(PartitionRecords):  # type: ignore[misc]
     def _wanted(self, batch: Any) -> Sequence[Record]:
         """Returns the batch's records but for those before the position sought: the broker sends whole batches."""
         first, data = self.next_fetch_offset, self._records.current
-        if can_read(data):
-            return read_records(data, first)
+        own = read_records(data, first)
+        if own is not None:
+            return own
         records: list[Record] = list(batch)
         if records and records[0].offset < first:
             return [record for record in records if record.offset >= first]

@@ -112,9 +112,9 @@ def _check_future(ts: i64, told: i64, now: i64) -> None:
         raise DeadLetter("in_the_future", "ts is later than the calendar can hold")
     if told < 0:
         raise DeadLetter("in_the_future", "the record has no timestamp to hold its ts against")
-    if ts > told + MAX_FUTURE:
+    if ts - MAX_FUTURE > told:
         raise DeadLetter("in_the_future", "ts is more than 15 minutes after the record's own timestamp")
-    if now != NEVER and ts > now + MAX_FUTURE:
+    if now != NEVER and ts - MAX_FUTURE > now:
         raise DeadLetter("in_the_future", "ts is more than 15 minutes from now")
 
 

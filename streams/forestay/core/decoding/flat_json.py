@@ -237,23 +237,20 @@ def _end_of_text(data: bytes, at: i64) -> i64:
 
 
 def _end_of_number(data: bytes, at: i64) -> i64:
-    """Returns where a number without sign and exponent ends, -1 if it is none."""
+    """Returns where a number without sign and exponent ends, -1 if it is none; what follows is not judged here."""
     start = at
     while _ZERO <= data[at] <= _NINE:
         at += 1
     if data[start] == _ZERO and at > start + 1:
         return -1
-    byte: i64 = data[at]
-    if byte == _POINT:
+    if data[at] == _POINT:
         begun = at + 1
         at = begun
         while _ZERO <= data[at] <= _NINE:
             at += 1
         if at == begun:
             return -1
-        byte = data[at]
-    # A letter behind it makes it an exponent, or no JSON.
-    return at if byte in (_COMMA, _CLOSE, _SPACE) else -1
+    return at
 
 
 def _pass_over(data: bytes, at: i64) -> i64:

@@ -262,7 +262,7 @@ class WindowsPart(Part):
         if latest >= self.fold_at:
             self._fold(latest, at_once=False)
         kind = event.kind
-        if event.moved_from != NEVER:
+        if NEVER != event.moved_from <= latest:
             self.fold(latest)
             self._add(event.moved_from, latest, kind, -1)
             self._add(event.ts, latest, kind, 1)

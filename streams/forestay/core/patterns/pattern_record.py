@@ -19,7 +19,8 @@ from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
 
 
 def write(writer: RecordWriter, triggers: list[TriggerMemory]) -> None:
-    """Writes the memory of triggers, which stand by key."""
+    """Writes the memory of triggers, which stand by key; one of which nothing is remembered is left out."""
+    triggers = [memory for memory in triggers if not memory.is_empty()]
     writer.number(len(triggers))
     if not triggers:
         return
@@ -61,6 +62,8 @@ def read(reader: RecordReader) -> list[TriggerMemory]:
         unless = reader.count(MAX_ITEMS)
         memory.whens = _read_pairs(reader, newest, whens)
         memory.unless = _read_pairs(reader, newest, unless)
+        if memory.is_empty():
+            raise StateError("a user's memory of triggers holds nothing of one")
         triggers.append(memory)
     return triggers
 

@@ -63,7 +63,7 @@ class PatternMemory:
 
     def is_empty(self) -> bool:
         """Says whether nothing is remembered, so that the whole may be dropped."""
-        return not self.triggers
+        return not [memory for memory in self.triggers if not memory.is_empty()]
 
     def update(self, event: Event, rules: PatternRules) -> None:
         """Takes an event, which must not have counted before."""
