@@ -3,7 +3,8 @@
 The modules are named in pyproject.toml under [tool.forestay]. What comes out lies in .venv/lib/forestay-compiled/,
 in a folder named after the sources it was built from, and is used only while the sources are these
 (docs/compiled.md). Does nothing where that folder is there already. `--possible` builds nothing: it says, and by its
-exit code tells (0 yes, 3 no), whether a C compiler and Python's headers are here.
+exit code tells, whether a C compiler and Python's headers are here, or nothing is left to compile. Exit codes:
+0 yes, or done; 1 it failed; 3 nothing can be compiled here, and there is no build of these sources.
 """
 
 import argparse
@@ -110,16 +111,25 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--force", action="store_true", help="build it again, also where it is there")
     asked = parser.parse_args(arguments)
     missing = obstacle()
-    if missing:
+    if missing and (asked.force or not is_built()):
         print(f"compile: the plain-Python core is used: {missing}")
         return IMPOSSIBLE
+    if missing:
+        if not asked.possible:
+            print("compile: nothing to do: the core is built from these sources")
+        return 0
     return 0 if asked.possible else compile_core(force=asked.force)
+
+
+def is_built() -> bool:
+    """Says whether the form built of the installed sources is there, whatever tools made it."""
+    from forestay import compiled  # noqa: PLC0415
+
+    return (compiled.BUILDS / compiled.digest(*compiled.core_packages()) / MADE_BY).is_file()
 
 
 def compile_core(*, force: bool) -> int:
     """Builds the core of this checkout into this environment; returns the exit code."""
-    # The variable may ask for the very build that is to be made.
-    os.environ["FORESTAY_CORE"] = "plain"
     from forestay import compiled  # noqa: PLC0415
 
     modules = listed(ROOT / "pyproject.toml")

@@ -69,7 +69,7 @@ def compare(
     if quick:
         console.print("A quick run: it shows that all works and is right; its figures are no claim.")
     console.print(f"[dim]{out / 'results.md'}, {out / 'plot.html'}[/]")
-    _end(outcome, report.ratio_line(outcome))
+    _end(outcome, report.ratio_line(outcome, quick))
 
 
 @app.command()

@@ -64,13 +64,13 @@ def markdown(outcome: Outcome, quick: bool) -> str:
     for heading, notes in (("Left out", outcome.left_out), ("Failed", outcome.failures)):
         if notes:
             text += ["", f"{heading}:", ""] + [f"- {' '.join(note.split())}" for note in notes]
-    text += ["", "Ratios, larger when Forestay is better:", "", "```json", ratio_line(outcome), "```", ""]
+    text += ["", "Ratios, larger when Forestay is better:", "", "```json", ratio_line(outcome, quick), "```", ""]
     return "\n".join(text)
 
 
-def ratio_line(outcome: Outcome) -> str:
-    """Returns the last line."""
-    return json.dumps(ratios(outcome.runs))
+def ratio_line(outcome: Outcome, quick: bool) -> str:
+    """Returns the last line; one of a quick run says so, since its figures are no claim."""
+    return json.dumps({"quick": True, **ratios(outcome.runs)} if quick else ratios(outcome.runs))
 
 
 def plot(runs: Sequence[Measurement]) -> go.Figure:

@@ -26,11 +26,13 @@ class Screen:
 
     def measured(self, run: Measurement) -> None:
         """Says what a run took."""
-        verdict = "[green]right[/]" if not run.problems else "[red]WRONG[/]"
+        verdict = ""
+        if run.problems or run.outputs:
+            verdict = f", output {'[red]WRONG[/]' if run.problems else '[green]right[/]'}"
         disturbed = " [yellow]disturbed by other processes[/]" if run.disturbed else ""
         self._console.print(
-            f"{run.title}: {run.warm_rate:,.0f} events/s and {run.warm_cpu_us:.1f} µs of CPU an event when warm,"
-            f" output {verdict}{disturbed}"
+            f"{run.title}: {run.warm_rate:,.0f} events/s and {run.warm_cpu_us:.1f} µs of CPU an event when warm"
+            f"{verdict}{disturbed}"
         )
 
     def note(self, text: str) -> None:

@@ -29,6 +29,11 @@ class Form(NamedTuple):
     reason: str
     is_stale: bool = False
 
+    @property
+    def title(self) -> str:
+        """Returns the form in words."""
+        return "plain Python" if self.name == "plain" else self.name
+
 
 class Choice(NamedTuple):
     """A form, and the file of each compiled module by its full name (none in the plain form)."""
@@ -102,9 +107,35 @@ def core_packages() -> list[Path]:
     return [Path(__file__).parent / "core", *map(Path, contracts)]
 
 
+class Refusal:
+    """Refuses every module of the core, with the reason; an entry of `sys.meta_path`.
+
+    Not `import forestay` itself: the command has to be there to tell it in one line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        """`reason` says why there is no core."""
+        self._reason = reason
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
+        """Finds nothing.
+
+        Raises:
+            ImportError: `fullname` is the core or a module of it.
+        """
+        del path, target
+        if f"{fullname}.".startswith("forestay.core."):
+            raise ImportError(self._reason)
+
+
 def install(environment: _Environment) -> None:
-    """Chooses, once a process, before any module of the core is imported."""
-    choice = choose(environment, BUILDS, core_packages())
+    """Chooses, once a process, before any module of the core is imported; without a choice, none can be."""
+    try:
+        choice = choose(environment, BUILDS, core_packages())
+    except ImportError as error:
+        _refused.append(str(error))
+        sys.meta_path.insert(0, Refusal(str(error)))
+        return
     if choice.files:
         sys.meta_path.insert(0, Finder(choice.files))
     _chosen.append(choice.form)
@@ -115,7 +146,13 @@ def form() -> Form:
     return _chosen[-1]
 
 
+def refusal() -> str | None:
+    """Returns why the core cannot be imported in this process, None if it can."""
+    return _refused[-1] if _refused else None
+
+
 _chosen: Final[list[Form]] = []
+_refused: Final[list[str]] = []
 
 
 def _sources(package: Path) -> Iterator[tuple[str, bytes]]:

@@ -6,6 +6,8 @@ Nested names are joined by two underscores: `FORESTAY_KAFKA__BOOTSTRAP_SERVERS`.
 
 import difflib
 import os
+import re
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -40,6 +42,7 @@ from forestay.core.partition import Sources
 from forestay.core.patterns.patterns import PatternRules
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR, MINUTE, SECOND
+from forestay.near_names import near_setting, no_such_setting
 from forestay.trigger_file import DEFAULT_TRIGGERS
 from forestay_schemas.types import EventName
 
@@ -369,9 +372,18 @@ def config_file() -> Path | None:
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
 
 
-def cannot_work(what: str, error: ValidationError) -> ConfigurationError:
-    """Returns the error that says which values of `what` fail their contract, a line each."""
-    lines = [f"  {'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_url=False)]
+def cannot_work(what: str, error: ValidationError, names: Collection[str] = ()) -> ConfigurationError:
+    """Returns the error that says which values of `what` fail their contract, a line each.
+
+    `names` are all settings' dotted ones, where `what` is the settings: what is none of them is told as such.
+    """
+    lines = []
+    for item in error.errors(include_url=False):
+        said = item["msg"].removeprefix("Value error, ")
+        if names and item["type"] == "extra_forbidden":
+            said = no_such_setting(item["loc"], item["input"], names)
+        where = ".".join(map(str, item["loc"]))
+        lines.append(f"  {where}: {said}" if where else f"  {said}")
     return ConfigurationError(f"{what} cannot work:\n" + "\n".join(lines))
 
 
@@ -380,21 +392,37 @@ def _refuse_unknown_variables() -> None:
     known = {CONFIG_VARIABLE, compiled.VARIABLE, *(f"FORESTAY_{name}".upper() for name in Settings.model_fields)}
     for name in sorted(os.environ):
         if name.startswith("FORESTAY_") and name.split("__")[0].upper() not in known:
-            near = difflib.get_close_matches(name.replace("_", ""), _variables(), n=1, cutoff=0.6)
-            hint = f": is {_variables()[near[0]]} meant?" if near else ": `forestay config` prints all settings"
+            near = _near_variable(name)
+            hint = f": is {near} meant?" if near else ": `forestay config` prints all settings"
             raise ConfigurationError(f"the variable {name} is no setting{hint}")
 
 
-def _variables() -> dict[str, str]:
-    """Returns the variables of all settings by their names without underscores."""
+def _near_variable(variable: str) -> str | None:
+    """Returns the variable that is meant: with a section by the setting's own name, else by all of its letters."""
+    asked = variable.removeprefix("FORESTAY_").lower()
+    if "__" in asked:
+        near = near_setting(asked.replace("__", ".", 1), setting_names())
+        if near is not None:
+            return _variable(near)
+    letters = {re.sub(r"[._]", "", name): name for name in setting_names()}
+    found = difflib.get_close_matches(asked.replace("_", ""), letters, n=1, cutoff=0.6)
+    return _variable(letters[found[0]]) if found else None
+
+
+def _variable(name: str) -> str:
+    return f"FORESTAY_{name.replace('.', '__')}".upper()
+
+
+def setting_names() -> list[str]:
+    """Returns the dotted names of all settings."""
     names: list[str] = []
     for name, field in Settings.model_fields.items():
         group = field.annotation
         if isinstance(group, type) and issubclass(group, BaseModel):
-            names.extend(f"FORESTAY_{name}__{inner}".upper() for inner in group.model_fields)
+            names.extend(f"{name}.{inner}" for inner in group.model_fields)
         else:
-            names.append(f"FORESTAY_{name}".upper())
-    return {name.replace("_", ""): name for name in names}
+            names.append(name)
+    return names
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -410,7 +438,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise cannot_work("the settings", error) from error
+        raise cannot_work("the settings", error, setting_names()) from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"the settings file {file} is not YAML: {error}") from error
     except SettingsError as error:

@@ -5,13 +5,18 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from forestay.core.errors import ConfigurationError
-from forestay.core.patterns.pattern_rules import Triggers
+from forestay.core.patterns.pattern_rules import TriggerDefinition, Triggers
+from forestay.near_names import meant
+from forestay_schemas.types import EventName
 
 DEFAULT_TRIGGERS = Path(__file__).parent / "triggers.yaml"
 #: Thirty-two triggers with all their comments take a tenth of it.
 MAX_BYTES = 262_144
+#: Of a name that is wrong, so much is shown (characters).
+_SHOWN = 60
 
 
 def load_triggers(path: Path) -> Triggers:
@@ -40,10 +45,23 @@ def load_triggers(path: Path) -> Triggers:
         return Triggers.model_validate(content)
     except ValidationError as error:
         lines = [
-            f"{path}:{_line(root, item['loc'])}: {'.'.join(map(str, item['loc'])) or 'triggers'}: {item['msg']}"
+            f"{path}:{_line(root, item['loc'])}: {'.'.join(map(str, item['loc'])) or 'triggers'}: {_said(item)}"
             for item in error.errors(include_url=False)
         ]
         raise ConfigurationError("\n".join(lines)) from error
+
+
+def _said(item: ErrorDetails) -> str:
+    """Returns what is wrong; of a misspelt event, or a misspelt name of a trigger's part, also what is meant."""
+    match item["type"]:
+        case "enum" if isinstance(item["input"], str):
+            near = meant(item["input"], EventName) or f"; there are {', '.join(EventName)}"
+            return f"{item['input'][:_SHOWN]!r} is no event{near}"
+        case "extra_forbidden":
+            parts = TriggerDefinition.model_fields if len(item["loc"]) > 1 else Triggers.model_fields
+            return f"there is no such part{meant(str(item['loc'][-1]), parts)}"
+        case _:
+            return item["msg"].removeprefix("Value error, ")
 
 
 def _parsed(data: bytes) -> tuple[yaml.Node | None, Any]:

@@ -1,13 +1,16 @@
 """The bench's figures: progress between two points, ratios larger when we are better, and the last line."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from forestay_bench import report
 from forestay_bench.progress import Point, at, marks
 from forestay_bench.results import Measurement, ratios
+from forestay_bench.screen import Screen
 from forestay_bench.sitting import Outcome
 
 
@@ -74,10 +77,27 @@ def test_without_our_engine_there_is_no_ratio() -> None:
 
 
 def test_the_last_line_has_the_keys_in_the_order_that_is_asked_for() -> None:
-    assert report.ratio_line(Outcome()) == (
+    line = report.ratio_line(Outcome(), quick=False)
+    assert report.ratio_line(Outcome(), quick=True) == line.replace("{", '{"quick": true, ', 1)
+    assert line == (
         '{"same_job": {"vs_stock_faust": null, "vs_aiokafka_json": null, "cpu_vs_kafka_streams": null,'
         ' "cpu_vs_flink": null}, "full": {"vs_aiokafka_json": null, "cpu_vs_kafka_streams": null}}'
     )
+
+
+def test_output_is_called_right_only_where_there_is_an_output() -> None:
+    said = io.StringIO()
+    screen = Screen(Console(file=said, width=200))
+    silent, emitting, wrong = run("reference"), run("forestay-full"), run("quix")
+    silent.outputs = 0
+    wrong.problems.append("1 records came out, not 2")
+    for one in (silent, emitting, wrong):
+        screen.measured(one)
+    assert [line.rpartition("when warm")[2] for line in said.getvalue().splitlines()] == [
+        "",
+        ", output right",
+        ", output WRONG",
+    ]
 
 
 def test_the_files_tell_what_was_measured_left_out_and_wrong(tmp_path: Path) -> None:

@@ -114,10 +114,25 @@ def test_every_listed_module_is_one_of_the_core(script: ModuleType) -> None:
 
 
 def test_without_a_compiler_it_says_so(
-    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CC", "a-compiler-that-is-not-there -O2")
+    monkeypatch.setattr(compiled, "BUILDS", tmp_path)
     assert script.main(["--possible"]) == script.IMPOSSIBLE
     said = capsys.readouterr().out
     assert said.startswith("compile: the plain-Python core is used: no C compiler (a-compiler-that-is-not-there)")
     assert said.count("\n") == 1
+
+
+def test_without_a_compiler_a_build_of_these_sources_is_kept(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CC", "a-compiler-that-is-not-there")
+    monkeypatch.setattr(compiled, "BUILDS", tmp_path)
+    built = tmp_path / compiled.digest(*compiled.core_packages())
+    built.mkdir()
+    (built / script.MADE_BY).touch()
+    assert script.main(["--possible"]) == 0
+    assert script.main([]) == 0
+    assert capsys.readouterr().out == "compile: nothing to do: the core is built from these sources\n"
+    assert script.main(["--force"]) == script.IMPOSSIBLE

@@ -1,6 +1,8 @@
 """Which form the core takes: only a build of exactly these sources is ever used."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,28 @@ def test_asked_for_the_compiled_form_it_takes_no_other(package: Path, builds: Pa
 def test_another_value_is_an_error(package: Path, builds: Path) -> None:
     with pytest.raises(ImportError, match="'fast': set it to plain or compiled"):
         compiled.choose({"FORESTAY_CORE": "fast"}, builds, [package])
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["doctor"], ["worker"]])
+def test_every_command_tells_it_in_one_line(arguments: list[str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "forestay", *arguments],
+        env={**os.environ, "FORESTAY_CORE": "quick"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "forestay: FORESTAY_CORE is 'quick': set it to plain or compiled, or unset it\n"
+
+
+def test_without_a_choice_no_module_of_the_core_is_imported() -> None:
+    finder = compiled.Refusal("there is no build")
+    for name in ("forestay.core", "forestay.core.event"):
+        with pytest.raises(ImportError, match="there is no build"):
+            finder.find_spec(name)
+    finder.find_spec("forestay.corelike")
+    finder.find_spec("forestay.settings")
 
 
 def test_this_process_has_the_form_it_was_asked_for() -> None:

@@ -45,7 +45,10 @@ def test_a_family_can_be_listed_alone_and_settings_are_honoured() -> None:
     assert {one["family"] for one in json.loads(features("--list", "--json", *fewer).stdout)} == {"cart", "lifetime"}
     wrong = features("--list", "--family", "windows", *fewer)
     assert wrong.exit_code == 1
-    assert "no family windows is on; there are cart, lifetime" in wrong.stderr
+    assert "no family windows is on; there are: cart, lifetime" in wrong.stderr
+    assert (
+        "there is no family nosuch; there are: windows, distinct" in features("--list", "--family", "nosuch").stderr
+    )
 
 
 def test_json_lines_go_to_stdout_and_what_was_left_out_to_stderr(events: Path) -> None:
@@ -68,7 +71,9 @@ def test_a_table_shows_what_is_not_default(events: Path) -> None:
 
 
 def test_a_file_takes_its_form_from_its_name_and_appears_whole(events: Path, tmp_path: Path) -> None:
-    assert features("--events", events, "--out", tmp_path / "f.parquet").exit_code == 0
+    told = features("--events", events, "--out", tmp_path / "f.parquet")
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert told.stderr.splitlines()[-1] == f"2 rows, a user each, in {tmp_path / 'f.parquet'}"
     assert pq.read_table(tmp_path / "f.parquet").num_rows == 2
     assert features("--events", events, "--out", tmp_path / "f.csv").exit_code == 0
     assert (tmp_path / "f.csv").read_text().startswith('"user_id","at","page_view_count_5m"')
@@ -88,7 +93,7 @@ def test_a_file_takes_its_form_from_its_name_and_appears_whole(events: Path, tmp
 )
 def test_what_cannot_be_done_is_one_line_and_exit_code_1(events: Path, args: list[str], said: str) -> None:
     told = features("--events", events, *args)
-    assert told.exit_code == 1
+    assert (told.exit_code, told.stdout) == (1, "")
     assert said in told.stderr
     assert told.stderr.splitlines()[-1].startswith("forestay: ")
 

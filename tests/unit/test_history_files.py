@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.builders import START, source
 
-from forestay.core.errors import ForestayError
+from forestay.core.errors import DeadLetter, ForestayError
 from forestay.core.rules import Rules
 from forestay.history.moment import parse_moment
 from forestay.history.reading import EventFile, Problems, Row
@@ -135,14 +135,21 @@ def test_rows_that_are_no_events_are_counted_with_their_reason(tmp_path: Path) -
     assert lines[1] == "1 left out, the first is row 3 of events.csv: contract: price: Input should be a valid number"
 
 
-def test_reasons_are_bounded(tmp_path: Path) -> None:
-    problems = Problems()
+def test_reasons_that_differ_by_their_numbers_are_one(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_text("".join(json.dumps(ROWS[0] | {"event_id": n, "price": "x" * n}) + "\n" for n in range(60)))
-    broken = "".join(json.dumps(ROWS[0] | {"items": [{"item_id": "i"}] * n + [{}]}) + "\n" for n in range(60))
-    path.write_text(broken)
+    broken = [ROWS[0] | {"items": [{"item_id": "i"}] * n + [{}]} for n in range(3, 6)]
+    path.write_text("".join(json.dumps(one) + "\n" for one in broken))
+    problems = Problems()
     for row in read(path):
         problems.add(path, row)
+    (line,) = problems.lines()
+    assert line.startswith("3 left out, the first is row 1 of events.jsonl: contract: items.3")
+
+
+def test_reasons_are_bounded(tmp_path: Path) -> None:
+    problems = Problems()
+    for number in range(60):
+        problems.add(tmp_path, Row(number, problem=DeadLetter("contract", "x" * number)))
     assert problems.total == 60
     assert len(list(problems.lines())) == 21
 

@@ -62,6 +62,8 @@ def course(training: bool = True) -> Course:
         clickstream=TOPIC,
         currency="GBP",
         seconds=12.34,
+        core="plain Python: it is not built; scripts/compile builds it",
+        deadline_seconds=0.5,
         worker_stages="apply=1.00s",
         report="report.html",
     )
@@ -114,6 +116,7 @@ def test_the_page_shows_what_happened() -> None:
         "✓ The books balance", "4 events of “a-shop”", "1,000 days of a shop in 12 seconds", "Chen, D.", "CC-BY-4.0",
         "trained on this shop until 2011-01-26", "likely to leave", "Message", "Contract", "clickstream-0@5",
         "3 applied + 1 duplicates + 1 dead-lettered", "5% of the basket", "nothing here shows that an action works",
+        "Core: plain Python: it is not built",
     ):  # fmt: skip
         assert said in text, said
 
@@ -170,6 +173,18 @@ def test_the_summary_counts_what_was_seen() -> None:
     assert summary.decision_latency.to_record.p50 == 1_100
     assert summary.action_latency.to_record is None
     assert dict(figures(summary))["throughput"].startswith("2 events/s end to end (3 in 2.0 s")
+
+
+def test_scores_that_are_not_the_models_are_told() -> None:
+    assert "not by the model" not in str(list(figures(material().summary)))
+    late = msgspec.structs.replace(material().summary, scores_by_rung={"model": 1, "rule": 1})
+    said = "1 score came later than 0.5 s, or not at all: the rule or the last score stood in"
+    assert dict(figures(late))["  not by the model"] == said
+    assert said in page(report(material()._replace(summary=late))).text
+
+
+def test_the_summary_says_which_form_the_core_had() -> None:
+    assert dict(figures(material().summary))["core"] == "plain Python: it is not built; scripts/compile builds it"
 
 
 def test_an_id_repeated_after_a_crash_counts_once() -> None:

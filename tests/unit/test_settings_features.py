@@ -1,5 +1,6 @@
 """Settings of features, triggers and memory: what they become in the core, and what cannot work."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,49 @@ def test_windows_stand_from_short_to_long(odd: dict[str, object]) -> None:
     windows = (*DEFAULT_WINDOWS[:2], odd)
     with pytest.raises(ValidationError, match="from short to long"):
         FeatureSettings.model_validate({"windows": windows})
+
+
+# -- names that are no settings ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"engine": {"lateness": 3}}, "engine.lateness: no such setting; is engine.lateness_hours meant?"),
+        ({"engin": {"lateness_hours": 3}}, "engin: no such setting; is engine.lateness_hours meant?"),
+        ({"worker": {"group_id": "a"}}, "worker.group_id: no such setting; is kafka.group_id meant?"),
+        ({"adapter": {"batch_record": 1}}, "adapter.batch_record: no such setting; is adapter.batch_records meant?"),
+        ({"worker": {"batch_record": 1}}, "worker.batch_record: no such setting; is worker.batch_records meant?"),
+        ({"lateness_hours": 3}, "lateness_hours: no such setting; is engine.lateness_hours meant?"),
+        ({"zzz": {"q": 1}}, "zzz: no such setting; `forestay config` prints all"),
+    ],
+)
+def test_an_unknown_setting_is_told_with_what_is_meant(overrides: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as from_flags:
+        load_settings(**overrides)
+    assert str(from_flags.value).splitlines()[1:] == [f"  {said}"]
+    (tmp_path / "forestay.yaml").write_text(json.dumps(overrides))
+    with pytest.raises(ConfigurationError) as from_file:
+        load_settings()
+    assert str(from_file.value) == str(from_flags.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("FORESTAY_ENGINE__LATENESS", "engine.lateness: no such setting; is engine.lateness_hours meant?"),
+        (
+            "FORESTAY_ENGIN__LATENESS",
+            "FORESTAY_ENGIN__LATENESS is no setting: is FORESTAY_ENGINE__LATENESS_HOURS meant?",
+        ),
+        ("FORESTAY_KAFKA_GROUP_ID", "is FORESTAY_KAFKA__GROUP_ID meant?"),
+        ("FORESTAY_ZZ", "FORESTAY_ZZ is no setting: `forestay config` prints all"),
+    ],
+)
+def test_an_unknown_variable_is_told_with_what_is_meant(
+    variable: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "3")
+    with pytest.raises(ConfigurationError) as error:
+        load_settings()
+    assert said in str(error.value)

@@ -74,6 +74,21 @@ def test_an_error_names_its_line(tmp_path: Path, wrong: str, expected: str) -> N
     assert [line for line in lines if line.startswith(expected)], lines
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("add_to_cart", "add_to_crt", "FILE:4: triggers.0.when.0: 'add_to_crt' is no event; is add_to_cart meant?"),
+        ("add_to_cart", "x", "FILE:4: triggers.0.when.0: 'x' is no event; there are "),
+        ("unless:", "unles:", "FILE:5: triggers.0.unles: there is no such part; is unless meant?"),
+        ("triggers:", "trigers:", "FILE:1: trigers: there is no such part; is triggers meant?"),
+        ("1h", "soon", "FILE:6: triggers.0.after: a duration is "),
+    ],
+)
+def test_what_is_misspelt_is_told_with_what_is_meant(tmp_path: Path, old: str, new: str, said: str) -> None:
+    lines = complaint(tmp_path, GOOD.replace(old, new))
+    assert [line for line in lines if line.startswith(said)], lines
+
+
 def test_each_error_has_a_line_of_its_own(tmp_path: Path) -> None:
     lines = complaint(tmp_path, GOOD.replace("1h", "soon").replace("add_to_cart", "carted"))
     assert [line[:7] for line in lines] == ["FILE:4:", "FILE:6:"]

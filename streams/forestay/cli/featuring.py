@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from forestay.cli.console import console, printable, table
 from forestay.cli.progress import progress
 from forestay.core.errors import ForestayError
-from forestay.core.feature_set import FeatureSet
+from forestay.core.feature_set import FAMILY_NAMES, FeatureSet
 from forestay.core.rules import Rules
 from forestay.core.units import to_datetime
 from forestay.history.moment import parse_moment
@@ -44,7 +44,8 @@ def listed(features: FeatureSet, family: str | None) -> list[dict[str, Any]]:
     """
     names = [one.name for one in features.families]
     if family is not None and family not in names:
-        raise ForestayError(f"no family {family} is on; there are {', '.join(names)}")
+        what = f"no family {family} is on" if family in FAMILY_NAMES else f"there is no family {family}"
+        raise ForestayError(f"{what}; there are: {', '.join(names)}")
     return [
         {"name": name, "meaning": meaning, "unit": unit, "default": default, "family": one.name}
         for one in features.families
@@ -82,6 +83,9 @@ def compute(settings: Settings, wanted: Wanted) -> None:
         users = snapshot.users(wanted.users, tell)
         written = _deliver(users, rules.features, snapshot.at, wanted)
     _say_missing(wanted, written)
+    if wanted.out is not None:
+        rows = "1 row" if written == 1 else f"{written:,} rows"
+        sys.stderr.write(f"{rows}, a user each, in {printable(str(wanted.out))}\n")
 
 
 def say_problems(problems: Problems) -> None:
@@ -145,6 +149,8 @@ def _show(users: Iterable[UserFeatures], features: FeatureSet, at: int) -> int:
         for feature, value in zip(features.features, user.features, strict=True):
             if float(value) != feature.default:
                 rows.add_row(printable(user.user_id), feature.name, str(value), feature.unit)
+    if not count:
+        return 0
     out = console()
     out.print(f"at {rfc3339(to_datetime(at))}; features at their default are left out")
     out.print(rows)

@@ -73,7 +73,7 @@ class FeatureSet:
     @property
     def digest(self) -> str:
         """Names the features: another list, meaning or default has another digest."""
-        return identifier("features-2", *(f"{f.name}|{f.meaning}|{f.unit}|{f.default}" for f in self.features))
+        return identifier("features-2", *[f"{f.name}|{f.meaning}|{f.unit}|{f.default}" for f in self.features])
 
     def index(self, family: str) -> int:
         """Returns where the family's part stands among a user's parts, -1 if it is off."""

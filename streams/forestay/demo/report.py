@@ -16,7 +16,7 @@ from forestay.demo.latency import Percentiles, latencies
 from forestay.demo.meter import Sample
 from forestay.demo.metrics import MetricsTable
 from forestay.demo.summary import Course, LatencyFacts, Summary
-from forestay.demo.telling import training_sentence
+from forestay.demo.telling import lower_rungs_sentence, training_sentence
 
 #: A flood of dead letters would make a long page: the rest is counted.
 _DEAD_LETTERS: Final = 50
@@ -66,6 +66,7 @@ def report(material: Material) -> str:
             span=f"{(summary.recording.last - summary.recording.first).days:,} days",
             tiles=list(_tiles(summary)),
             training=training_sentence(summary),
+            lower_rungs=lower_rungs_sentence(summary),
             split=_split(summary),
             latency_rows=list(_latency_rows(summary)),
             charts=_charts(material),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from forestay import compiled
 from forestay.core.errors import ForestayError
 from forestay.demo.books import Evidence, keep_books
 from forestay.demo.harvest import Harvest
@@ -161,6 +162,7 @@ class _Demo(NamedTuple):
         return evidence, times
 
     def _course(self, played: Played, sent: dict[tuple[int, int], int], stages: str, seconds: float) -> Course:
+        form = compiled.form()
         return Course(
             recording=self.shop.facts(),
             model=self.model,
@@ -171,6 +173,8 @@ class _Demo(NamedTuple):
             clickstream=self.stack.settings.topics.clickstream,
             currency=self.stack.settings.engine.currency or "",
             seconds=seconds,
+            core=f"{form.title}: {form.reason}",
+            deadline_seconds=self.stack.settings.triton.deadline_seconds,
             worker_stages=stages,
             report=str(self.options.out / "report.html"),
         )

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from forestay.demo.stack import merged
-from forestay.settings import Settings, cannot_work
+from forestay.settings import Settings, cannot_work, setting_names
 
 #: The recording's currency, and time as it was recorded.
 _BASE: Final = {
@@ -43,4 +43,4 @@ def settings_from(overrides: Mapping[str, Any]) -> Settings:
     try:
         return _Given(**merged(_BASE, overrides))
     except ValidationError as error:
-        raise cannot_work("the settings", error) from error
+        raise cannot_work("the settings", error, setting_names()) from error

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import yaml
 
+from forestay import compiled
 from forestay.core.errors import ForestayError
 from forestay.demo.folder import held
 from forestay.embedded.broker import EmbeddedBroker
@@ -141,8 +142,10 @@ def as_yaml(settings: Settings) -> str:
 
 
 def _worker(settings: Settings, config: Path, log: Path) -> Command:
-    # All that is set stands in the file: a variable meant for another worker must not change this one.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("FORESTAY_")}
+    # All that is set stands in the file: a variable meant for another worker must not change this one. The core's
+    # form is no setting, and the one told of this process has to be the worker's.
+    kept = {name: value for name, value in os.environ.items() if name == compiled.VARIABLE}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("FORESTAY_")} | kept
     env[CONFIG_VARIABLE] = str(config.resolve())
     return Command(
         "the worker",

@@ -86,7 +86,10 @@ class BookLine(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole of it; `seconds` from the start of the broker to the end of the books."""
+    """The whole of it; `seconds` from the start of the broker to the end of the books.
+
+    `core` is the form the core ran in, and why; past `deadline_seconds` the ladder's lower rungs answer.
+    """
 
     balanced: bool
     seconds: float
@@ -114,6 +117,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     books: list[BookLine]
     repeated: int
     samples: list[Action]
+    core: str
+    deadline_seconds: float
     worker_stages: str
     report: str
 
@@ -133,6 +138,8 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     clickstream: str
     currency: str
     seconds: float
+    core: str
+    deadline_seconds: float
     worker_stages: str
     report: str
 
@@ -172,6 +179,8 @@ def summarise(course: Course, harvest: Harvest, books: Books) -> Summary:
         books=[BookLine(*line) for line in books.lines],
         repeated=books.repeated,
         samples=sample([seen.record for seen in actions]),
+        core=course.core,
+        deadline_seconds=course.deadline_seconds,
         worker_stages=course.worker_stages,
         report=course.report,
     )

@@ -58,6 +58,18 @@ def training_sentence(summary: Summary) -> str:
     )
 
 
+def lower_rungs_sentence(summary: Summary) -> str:
+    """Returns how many scores the model did not give in time, in words; an empty text if it gave all."""
+    late = summary.decisions - summary.scores_by_rung.get("model", 0)
+    if not late:
+        return ""
+    scores = "score" if late == 1 else "scores"
+    return (
+        f"{late:,} {scores} came later than {summary.deadline_seconds:g} s, or not at all: the rule or the last score"
+        " stood in"
+    )
+
+
 def _figures(summary: Summary) -> Table:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="dim")
@@ -79,11 +91,14 @@ def figures(summary: Summary) -> Iterable[tuple[str, str]]:
         yield f"  scored by {rung}", percentiles_text(facts.to_record)
     yield "users", f"{summary.users:,}, {summary.holdout_users:,} of the scored ones in the holdout"
     yield "scores", f"{summary.decisions:,}: {_counts(summary.scores_by_rung)}; {_counts(summary.scores_by_trigger)}"
+    if sentence := lower_rungs_sentence(summary):
+        yield "  not by the model", sentence
     yield "actions", f"{summary.actions:,} for {summary.cost:,.2f} {summary.currency}"
     for kind, spent in summary.actions_by_kind.items():
         yield f"  {kind}", f"{spent.count:,} for {spent.cost:,.2f}"
     yield "held back", _counts(summary.suppressed) or "nothing"
     yield "dead letters", f"{sum(summary.dead_letters.values())}: {_counts(summary.dead_letters)}"
+    yield "core", summary.core
     yield "time in the worker", summary.worker_stages or "unknown"
     yield "all of it took", f"{summary.seconds:.0f} s"
 

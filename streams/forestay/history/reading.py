@@ -3,6 +3,7 @@
 What a file is, its content says. One block, row group or record is in memory at a time.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ _ROWS: Final = 4_096
 #: Different reasons that are told; a file may be broken in any number of ways.
 _REASONS: Final = 20
 _START: Final = 65_536
+_NUMBER: Final = re.compile("[0-9]+")
 
 
 class Row(NamedTuple):
@@ -44,27 +46,33 @@ class Row(NamedTuple):
 
 
 class Problems:
-    """What could not be read: how many rows, and for each reason how many and the first."""
+    """What could not be read: how many rows, and for each reason how many and the first.
+
+    Reasons that differ by their numbers alone (which item, which column) are one.
+    """
 
     def __init__(self) -> None:
         """Starts with none."""
         self.total = 0
         self.counts: Counter[str] = Counter()
-        self.first: dict[str, str] = {}
+        #: By reason without its numbers: the first row's place, and its reason.
+        self.first: dict[str, tuple[str, str]] = {}
 
     def add(self, path: Path, row: Row) -> None:
         """Takes a row of `path` that is no event."""
         self.total += 1
         reason = "no event" if row.problem is None else f"{row.problem.code}: {row.problem}"
-        if reason not in self.counts and len(self.counts) >= _REASONS:
-            reason = "other reasons"
-        self.counts[reason] += 1
-        self.first.setdefault(reason, f"{row.position} of {path.name}")
+        kind = _NUMBER.sub("N", reason)
+        if kind not in self.counts and len(self.counts) >= _REASONS:
+            kind = reason = "other reasons"
+        self.counts[kind] += 1
+        self.first.setdefault(kind, (f"{row.position} of {path.name}", reason))
 
     def lines(self) -> Iterator[str]:
         """Yields a line a reason, the most frequent first."""
-        for reason, count in self.counts.most_common():
-            yield f"{count:,} left out, the first is row {self.first[reason]}: {reason}"
+        for kind, count in self.counts.most_common():
+            where, reason = self.first[kind]
+            yield f"{count:,} left out, the first is row {where}: {reason}"
 
 
 class EventFile:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from faust.types import TP
 
+from forestay import compiled
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.errors import ForestayError
 from forestay.core.partition import Partition
@@ -62,7 +63,7 @@ class Engine:
             return
         for number in numbers:
             self._start(number, recovered[number], generation)
-        logger.info("worker ready: partitions %s", sorted(self._pipelines))
+        logger.info("worker ready: partitions %s, %s core", sorted(self._pipelines), compiled.form().title)
 
     def _start(self, number: int, recovered: Recovered, generation: int) -> None:
         core = Partition(

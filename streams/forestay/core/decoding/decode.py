@@ -50,7 +50,7 @@ def decode_told(  # noqa: PLR0917 - called for each event
 ) -> Event:
     """Returns the event of a record with this value, key and timestamp (`NEVER`: none); all as in `decode_click`."""
     if value is None:
-        raise DeadLetter("no_value", "the record has no value (a tombstone); erasure goes to privacy-requests")
+        raise DeadLetter("no_value", "the record has no value (a tombstone)")
     if len(value) > MAX_VALUE_BYTES:
         raise DeadLetter("too_large", f"the value has {len(value)} bytes, more than {MAX_VALUE_BYTES}")
     event = flat_event(value, key) if COMPILED and decoder is None and key is not None else None
