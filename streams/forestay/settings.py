@@ -320,6 +320,13 @@ class AdapterSettings(_Group):
         return self
 
 
+class RecordSettings(_Group):
+    """When `forestay record` ends a file of a recording and begins the next: what is not sealed is fetched again."""
+
+    part_megabytes: float = Field(default=256, ge=1, le=10_000, description="how large a part grows, compressed")
+    part_minutes: float = Field(default=60, gt=0, le=10_080, description="how long after its first record it ends")
+
+
 class Settings(BaseSettings):
     """Everything that can be set. `forestay config` prints what is in force."""
 
@@ -335,6 +342,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     format: FormatSettings = FormatSettings()
     adapter: AdapterSettings = AdapterSettings()
+    record: RecordSettings = RecordSettings()
     catalogue: Path = Field(default=DEFAULT_CATALOGUE, description="YAML file with the offers")
     triggers: Path = Field(default=DEFAULT_TRIGGERS, description="YAML file with the triggers (docs/triggers.md)")
 
