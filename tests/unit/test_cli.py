@@ -179,7 +179,10 @@ def test_a_broker_that_is_not_there_is_named_with_what_to_do() -> None:
     [
         (ConfigurationError("mend it"), "mend it"),
         (UnknownTopicOrPartitionError("clickstream"), "forestay topics declare"),
-        (TopicAuthorizationFailedError("clickstream"), "Kafka says TopicAuthorizationFailedError: clickstream"),
+        (
+            TopicAuthorizationFailedError("clickstream"),
+            "needs (TopicAuthorizationFailedError: clickstream): docs/security.md",
+        ),
         (ModuleNotFoundError("No module named 'plotly'", name="plotly.offline"), "pip install 'forestay[embedded]'"),
         (PermissionError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
     ],
