@@ -32,7 +32,7 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
-from forestay import compiled
+from forestay import access, compiled
 from forestay.core.errors import ConfigurationError
 from forestay.core.event import EVENT_CODES
 from forestay.core.families.windows import MAX_BUCKETS, WINDOWS, Window, nested
@@ -52,7 +52,8 @@ DEFAULT_CATALOGUE = Path(__file__).parent / "catalogue.yaml"
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An error may name a setting, never show its value: it may be a password.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def _without_spaces(servers: str) -> str:
@@ -65,13 +66,28 @@ class KafkaSettings(_Group):
     bootstrap_servers: Annotated[str, AfterValidator(_without_spaces)] = Field(
         default="127.0.0.1:9092", description="host:port, several joined by commas"
     )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
-    ssl_cafile: Path | None = None
-    ssl_certfile: Path | None = None
-    ssl_keyfile: Path | None = None
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="docs/security.md"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "SCRAM-SHA-512"
+    sasl_username: str | None = Field(default=None, description="with sasl_token_url: the client's id")
+    sasl_password: SecretStr | None = Field(default=None, description="with sasl_token_url: the client's secret")
+    sasl_password_file: Path | None = Field(default=None, description="read at every connection")
+    sasl_token_file: Path | None = Field(default=None, description="OAUTHBEARER: read at every connection")
+    sasl_token_url: str | None = Field(
+        default=None, description="OAUTHBEARER: where a token is had for the client's id and secret"
+    )
+    sasl_token_scope: str | None = Field(default=None, description="asked for at sasl_token_url")
+    sasl_plaintext_allowed: bool = Field(
+        default=False, description="SASL_PLAINTEXT to other machines: whoever listens can read along"
+    )
+    ssl_cafile: Path | None = Field(
+        default=None, description="who signs the brokers' certificates; none: the system's"
+    )
+    ssl_certfile: Path | None = Field(default=None, description="our own certificate, for mutual TLS")
+    ssl_keyfile: Path | None = Field(default=None, description="its key; none: in ssl_certfile")
+    ssl_key_password: SecretStr | None = None
+    ssl_key_password_file: Path | None = None
     group_id: str = Field(default="forestay", description="consumer group of the workers")
     group_instance_id: str | None = Field(default=None, description="static membership; the pod's ordinal")
     session_timeout_seconds: float = Field(default=15, ge=1, le=300)
@@ -83,10 +99,27 @@ class KafkaSettings(_Group):
     idempotent_producer: bool = Field(default=True, description="off only for a broker that cannot (the embedded)")
 
     @model_validator(mode="after")
-    def _credentials_present(self) -> Self:
-        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
-            raise ValueError(f"{self.security_protocol} needs sasl_username and sasl_password")
+    def _can_log_in(self) -> Self:
+        access.check(self)
         return self
+
+    @property
+    def password(self) -> str | None:
+        """Returns sasl_password, from its file if one is named.
+
+        Raises:
+            ConfigurationError: the file cannot be read.
+        """
+        return access.secret("kafka.sasl_password", self.sasl_password, self.sasl_password_file)
+
+    @property
+    def key_password(self) -> str | None:
+        """Returns ssl_key_password, from its file if one is named.
+
+        Raises:
+            ConfigurationError: the file cannot be read.
+        """
+        return access.secret("kafka.ssl_key_password", self.ssl_key_password, self.ssl_key_password_file)
 
 
 class TopicSettings(_Group):
@@ -127,8 +160,50 @@ class TritonSettings(_Group):
     max_in_flight: int = Field(default=4, ge=1, le=1_000, description="most calls under way at once")
     breaker_failures: int = Field(default=5, ge=1, description="failures in a row that open the circuit")
     breaker_seconds: float = Field(default=5, gt=0, le=600, description="before an open circuit is tried again")
-    tls: bool = False
-    ca_file: Path | None = None
+    tls: bool = Field(default=False, description="docs/security.md")
+    ca_file: Path | None = Field(default=None, description="who signs Triton's certificate; none: gRPC's own list")
+    cert_file: Path | None = Field(default=None, description="our own certificate, for mutual TLS")
+    key_file: Path | None = Field(default=None, description="its key, not encrypted")
+    server_name: str | None = Field(
+        default=None, description="in Triton's certificate, if other than the host in url"
+    )
+
+    @model_validator(mode="after")
+    def _tls_whole(self) -> Self:
+        if not self.tls and (self.ca_file or self.cert_file or self.key_file or self.server_name):
+            raise ValueError(
+                "ca_file, cert_file, key_file and server_name need tls=true: without, nothing is encrypted"
+            )
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file are set together")
+        return self
+
+
+class WebSettings(_Group):
+    """The worker's own web port: whether it lives and is ready (docs/security.md)."""
+
+    port: int | None = Field(default=None, ge=0, le=65_535, description="none: no web port; 0: any that is free")
+    host: str = Field(default="127.0.0.1", description="other than loopback needs a token")
+    token: SecretStr | None = Field(default=None, description="asked for as `Authorization: Bearer ...`")
+    token_file: Path | None = Field(default=None, description="read at the start")
+
+    @model_validator(mode="after")
+    def _not_open_to_all(self) -> Self:
+        access.one_of(self, "token", "token_file")
+        if self.port is not None and not access.is_loopback(self.host) and not (self.token or self.token_file):
+            raise ValueError(
+                f"host {self.host} is open to other machines: set token_file (or token), or host 127.0.0.1"
+            )
+        return self
+
+    @property
+    def secret(self) -> str | None:
+        """Returns the token, from its file if one is named.
+
+        Raises:
+            ConfigurationError: the file cannot be read.
+        """
+        return access.secret("web.token", self.token, self.token_file)
 
 
 class ClockSource(StrEnum):
@@ -323,11 +398,23 @@ class AdapterSettings(_Group):
         return self
 
 
+class RecordSettings(_Group):
+    """When `forestay record` ends a file of a recording and begins the next: what is not sealed is fetched again."""
+
+    part_megabytes: float = Field(default=256, ge=1, le=10_000, description="how large a part grows, compressed")
+    part_minutes: float = Field(default=60, gt=0, le=10_080, description="how long after its first record it ends")
+
+
 class Settings(BaseSettings):
     """Everything that can be set. `forestay config` prints what is in force."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FORESTAY_", env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+        env_prefix="FORESTAY_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     kafka: KafkaSettings = KafkaSettings()
@@ -336,8 +423,10 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     features: FeatureSettings = FeatureSettings()
     worker: WorkerSettings = WorkerSettings()
+    web: WebSettings = WebSettings()
     format: FormatSettings = FormatSettings()
     adapter: AdapterSettings = AdapterSettings()
+    record: RecordSettings = RecordSettings()
     catalogue: Path = Field(default=DEFAULT_CATALOGUE, description="YAML file with the offers")
     triggers: Path = Field(default=DEFAULT_TRIGGERS, description="YAML file with the triggers (docs/triggers.md)")
 

@@ -271,6 +271,7 @@ def test_the_doctor_says_what_is_missing(tmp_path: Path) -> None:
         "values": "ok",
         "catalogue": "ok",
         "kafka": "failed",
+        "permissions": "skipped",
         "topics": "skipped",
         "triton": "failed",
         "model": "skipped",

@@ -13,8 +13,8 @@ _LEFT_OUT: list[str] = []
 
 
 @pytest.fixture(scope="session")
-def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
-    """A real Apache Kafka for the whole session: tests use topics and groups of names of their own."""
+def kafka_available() -> None:
+    """Leaves out tests that need a real Apache Kafka where none can be had."""
     try:
         kafka_jars()
     except KafkaUnavailableError as error:
@@ -22,6 +22,12 @@ def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServ
             pytest.fail(f"the tests on a real Apache Kafka cannot run: {error}")
         _LEFT_OUT.append(str(error))
         pytest.skip(f"NOT TESTED on a real Apache Kafka: {error}")
+
+
+@pytest.fixture(scope="session")
+def kafka_server(kafka_available: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A real Apache Kafka for the whole session: tests use topics and groups of names of their own."""
+    del kafka_available
     with KafkaServer(tmp_path_factory.mktemp("kafka")) as server:
         yield server
 

@@ -68,6 +68,14 @@ class WorkerProcess:
             self._process.kill()
         self._end()
 
+    def ended_within(self, seconds: float) -> int:
+        """Waits for it to end by itself; returns the exit code."""
+        try:
+            self._process.wait(seconds)
+        finally:
+            self.close()
+        return self._process.returncode
+
     def _end(self) -> None:
         self._process.wait(60)
         self._reader.join(5)

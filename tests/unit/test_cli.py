@@ -18,7 +18,8 @@ from forestay.core.errors import ConfigurationError
 
 RUNNER = CliRunner()
 COMMANDS = [["demo"], ["up"], ["worker"], ["topics", "declare"], ["topics", "describe"], ["send"], ["tail"]]
-COMMANDS += [["replay"], ["doctor"], ["config"]]
+RECORD_WRONGLY = [["record"], ["record", "f", "--follow", "--until", "now"], ["record", "f", "--on-gap", "guess"]]
+COMMANDS += [["record"], ["replay"], ["doctor"], ["config"]]
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +160,7 @@ def test_an_expected_error_is_said_without_a_traceback(args: list[str], said: st
 
 @pytest.mark.parametrize(
     "args",
-    [["nonsense"], ["tail", "nothing"], ["replay", "x", "--rate", "1", "--speed", "1"], ["send"]],
+    [["nonsense"], ["tail", "nothing"], ["replay", "x", "--rate", "1", "--speed", "1"], ["send"], *RECORD_WRONGLY],
     ids=" ".join,
 )
 def test_a_wrong_use_exits_with_2(args: list[str]) -> None:
@@ -178,7 +179,10 @@ def test_a_broker_that_is_not_there_is_named_with_what_to_do() -> None:
     [
         (ConfigurationError("mend it"), "mend it"),
         (UnknownTopicOrPartitionError("clickstream"), "forestay topics declare"),
-        (TopicAuthorizationFailedError("clickstream"), "Kafka says TopicAuthorizationFailedError: clickstream"),
+        (
+            TopicAuthorizationFailedError("clickstream"),
+            "needs (TopicAuthorizationFailedError: clickstream): docs/security.md",
+        ),
         (ModuleNotFoundError("No module named 'plotly'", name="plotly.offline"), "pip install 'forestay[embedded]'"),
         (PermissionError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
     ],

@@ -106,7 +106,7 @@ def test_parquet_has_times_and_items_as_columns(
     assert seen(list(file.read())) == expected
 
 
-@pytest.mark.parametrize("name", ["recording.parquet", "recording.jsonl"])
+@pytest.mark.parametrize("name", ["recording.parquet", "recording.jsonl", "recording"])
 def test_recordings_are_read_as_a_worker_reads_their_topic(
     tmp_path: Path, expected: list[tuple[Any, ...]], name: str
 ) -> None:
@@ -114,7 +114,12 @@ def test_recordings_are_read_as_a_worker_reads_their_topic(
     foreign = records[0]._replace(topic="clock", offset=0)
     wrong_key = records[0]._replace(offset=9, key=b"another")
     metadata = RecordingMetadata(description="three events")
-    write_recording(tmp_path / name, [*records, foreign, wrong_key], metadata)
+    if name == "recording":
+        (tmp_path / name).mkdir()
+        write_recording(tmp_path / name / "part-000000.parquet", records[:2], metadata)
+        write_recording(tmp_path / name / "part-000001.jsonl", [records[2], foreign, wrong_key], metadata)
+    else:
+        write_recording(tmp_path / name, [*records, foreign, wrong_key], metadata)
     rows = read(tmp_path / name)
     assert seen(rows) == expected
     assert [row.problem.code for row in rows if row.problem is not None] == ["wrong_key"]

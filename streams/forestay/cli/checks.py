@@ -14,12 +14,13 @@ from tritonclient.utils import InferenceServerException
 
 from forestay import compiled
 from forestay.cli.errors import explain
-from forestay.core.errors import ForestayError
+from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.formats import decoder_of
 from forestay.settings import Settings, TritonSettings, ValueFormat, config_file, load_settings
+from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.scorer import identity
 from forestay.shell.topics import admin_client, check_all, partition_counts
-from forestay.shell.triton_clients import client_options
+from forestay.shell.triton_clients import advice, client_options
 from forestay.shell.worker import load_catalogue
 from forestay.trigger_file import load_triggers
 
@@ -57,8 +58,8 @@ def examine(overrides: dict[str, Any]) -> list[Check]:
     try:
         settings = load_settings(**overrides)
     except ForestayError as error:
-        advice = "mend the flag, variable or file it names; `forestay config` lists every setting"
-        return [Check("settings", Status.FAILED, str(error), advice)]
+        mend = "mend the flag, variable or file it names; `forestay config` lists every setting"
+        return [Check("settings", Status.FAILED, str(error), mend)]
     file = config_file()
     origin = (
         f"from {file}, environment and flags" if file else "from environment and flags; there is no forestay.yaml"
@@ -69,7 +70,11 @@ def examine(overrides: dict[str, Any]) -> list[Check]:
         _check("catalogue", lambda: _catalogue(settings)),
         _check("triggers", lambda: _triggers(settings)),
         _check("values", lambda: _values(settings)),
-        *_chain(("kafka", lambda: _kafka(settings)), ("topics", lambda: _topics(settings))),
+        *_chain(
+            ("kafka", lambda: _kafka(settings)),
+            ("permissions", lambda: _permissions(settings)),
+            ("topics", lambda: _topics(settings)),
+        ),
         *_chain(
             ("triton", lambda: _triton(settings.triton)),
             ("model", lambda: _model(settings.triton)),
@@ -115,8 +120,8 @@ def _values(settings: Settings) -> str:
     try:
         socket.create_connection((str(url.hostname), port), timeout=_PATIENCE).close()
     except OSError as error:
-        advice = "start it, or name another with --set format.registry_url=URL"
-        raise _Failed(f"no schema registry at {url.hostname}:{port}: {error}", advice) from error
+        other = "start it, or name another with --set format.registry_url=URL"
+        raise _Failed(f"no schema registry at {url.hostname}:{port}: {error}", other) from error
     return f"{name}, schemas from {url.hostname}:{port}"
 
 
@@ -140,6 +145,10 @@ def _kafka(settings: Settings) -> str:
     try:
         with admin_client(settings.kafka) as admin:
             brokers = admin.describe_cluster()["brokers"]
+    except ConfigurationError as error:
+        raise _Failed(
+            str(error), "mend the setting it names; docs/security.md has an example of each way in"
+        ) from error
     except (KafkaError, OSError, ValueError) as error:
         raise _Failed(
             f"{settings.kafka.bootstrap_servers}: {explain(error) or error}",
@@ -147,6 +156,16 @@ def _kafka(settings: Settings) -> str:
             " with TLS or a password, see kafka.security_protocol in `forestay config`",
         ) from error
     return f"{settings.kafka.bootstrap_servers} answers, {len(brokers)} broker{'s' * (len(brokers) != 1)}"
+
+
+def _permissions(settings: Settings) -> str:
+    """Says whether the user of these settings may do what a worker does."""
+    try:
+        check_allowed(settings.kafka, needed(Part.WORKER, settings))
+    except (ForestayError, KafkaError) as error:
+        give = "have these given to the worker's user; one who only looks needs Describe alone"
+        raise _Failed(explain(error) or str(error), give) from error
+    return "a worker may do all it must"
 
 
 def _topics(settings: Settings) -> str:
@@ -160,14 +179,17 @@ def _topics(settings: Settings) -> str:
 
 @contextlib.contextmanager
 def _client(settings: TritonSettings) -> Iterator[triton.InferenceServerClient]:
-    client = triton.InferenceServerClient(**client_options(settings))
+    try:
+        client = triton.InferenceServerClient(**client_options(settings))
+    except ConfigurationError as error:
+        raise _Failed(str(error), "mend the file or the setting; until then no worker starts") from error
     try:
         yield client
     except (InferenceServerException, grpc.RpcError) as error:
+        said = _said(error)
+        start = "start Triton (`forestay up` brings one), or name its gRPC address with --triton-url"
         raise _Failed(
-            f"{settings.url}: {_said(error)}",
-            "start Triton (`forestay up` brings one), or name its gRPC address with --triton-url; until then"
-            " decisions are made by a rule",
+            f"{settings.url}: {said}", f"{advice(settings, said) or start}; until then decisions are made by a rule"
         ) from error
     finally:
         client.close()

@@ -34,4 +34,9 @@ def _kafka(error: BaseException) -> str | None:
         )
     if isinstance(error, kafka.UnknownTopicOrPartitionError):
         return f"Kafka does not know the topic ({said}): make it with `forestay topics declare`"
+    if isinstance(error, kafka.AuthorizationError):
+        return (
+            f"Kafka does not allow this user what the command needs ({type(error).__name__}: {said}):"
+            " docs/security.md lists the permissions of each command, `forestay doctor` those a worker lacks"
+        )
     return f"Kafka says {type(error).__name__}: {said}. `forestay doctor` looks closer"

@@ -45,13 +45,14 @@ def split_assignment(assignment: str) -> tuple[str, Any]:
 
     name, equals, value = assignment.partition("=")
     if not name or not equals:
-        raise ConfigurationError(f"--set {assignment}: write it as NAME=VALUE, for instance worker.clock=none")
+        raise ConfigurationError(f"--set {name}: write it as NAME=VALUE, for instance worker.clock=none")
     if not value.startswith(("[", "{")):
         return name, value
     try:
         return name, json.loads(value)
     except ValueError as error:
-        raise ConfigurationError(f"--set {assignment}: the value is not JSON: {error}") from error
+        # The value may be a password: it is not shown.
+        raise ConfigurationError(f"--set {name}: the value is not JSON: {error}") from error
 
 
 def put(settings: dict[str, Any], name: str, value: Any) -> None:

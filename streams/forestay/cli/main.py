@@ -13,6 +13,7 @@ from forestay.cli.commands import (
     demo,
     doctor,
     features,
+    record,
     replay,
     send,
     tail,
@@ -93,6 +94,7 @@ app.command(rich_help_panel=_RUN)(worker.worker)
 app.add_typer(topics.app, name="topics", rich_help_panel=_KAFKA)
 app.command(rich_help_panel=_KAFKA)(send.send)
 app.command(rich_help_panel=_KAFKA)(tail.tail)
+app.command(rich_help_panel=_KAFKA)(record.record)
 app.command(rich_help_panel=_KAFKA)(replay.replay)
 app.command(rich_help_panel=_KAFKA)(adapt.adapt)
 app.command(rich_help_panel=_KAFKA)(backfill.backfill)

@@ -13,6 +13,7 @@ from forestay.recording.pace import Fastest, OwnPace, Pace, Steady
 from forestay.recording.replay import Progress, ReplaySummary, replay
 from forestay.settings import ClockSource, Settings
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.permissions import Part, check_allowed, needed
 
 
 def send_recording(
@@ -28,6 +29,7 @@ def send_recording(
     recording = open_recording(path)
     if settings.worker.clock is ClockSource.WALL:
         sys.stderr.write("recorded and real time do not mix: a worker for recordings has worker.clock=none\n")
+    check_allowed(settings.kafka, needed(Part.SEND, settings))
     with _halted_by_signals() as halt:
         return replay(
             recording,

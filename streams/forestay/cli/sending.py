@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from forestay.core.decoding.decode import describe
 from forestay.core.errors import ForestayError
 from forestay.settings import Settings
+from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.topics import patient_options
 from forestay_schemas import ClickEvent
 
@@ -48,6 +49,7 @@ def send_lines(settings: Settings, file: str, *, as_is: bool) -> Outcome:
 
 
 def _producer(settings: Settings) -> KafkaProducer:
+    check_allowed(settings.kafka, needed(Part.SEND, settings))
     return KafkaProducer(**patient_options(settings.kafka), acks="all")
 
 

@@ -11,6 +11,7 @@ from forestay.cli.console import console
 from forestay.cli.lines import as_json_line, as_text
 from forestay.core.errors import ConfigurationError
 from forestay.settings import KafkaSettings
+from forestay.shell.permissions import READ, Grant, check_allowed
 from forestay.shell.topics import end_offsets, patient_options
 
 _POLL_MS: Final = 250
@@ -52,6 +53,7 @@ class Tail:
         Raises:
             ConfigurationError: the topic does not exist.
         """
+        check_allowed(self._kafka, [Grant("topic", self._topic, READ)])
         consumer = KafkaConsumer(**patient_options(self._kafka), group_id=None, fetch_max_wait_ms=_POLL_MS)
         with contextlib.closing(consumer):
             numbers = consumer.partitions_for_topic(self._topic)

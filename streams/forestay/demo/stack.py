@@ -33,6 +33,12 @@ _DEATH_NOTICE: Final = 0.5
 #: Past its own deadline, what a worker may take to be gone (seconds).
 _STOP_MARGIN: Final = 5.0
 
+#: What another Kafka may ask for and the embedded one does not.
+_NO_LOGIN: Final = (
+    *(f"sasl_{name}" for name in ("username", "password", "password_file", "token_file", "token_url")),
+    *(f"ssl_{name}" for name in ("cafile", "certfile", "keyfile", "key_password", "key_password_file")),
+)
+
 Tell = Callable[[str], None]
 MakeSettings = Callable[[Mapping[str, Any]], Settings]
 _T = TypeVar("_T")
@@ -121,15 +127,17 @@ def _local(bootstrap_servers: str, triton_url: str) -> dict[str, Any]:
         "kafka": {
             "bootstrap_servers": bootstrap_servers,
             "security_protocol": "PLAINTEXT",
-            "sasl_username": None,
-            "sasl_password": None,
+            **dict.fromkeys(_NO_LOGIN),
             "session_timeout_seconds": _SESSION,
             "rebalance_timeout_seconds": _REBALANCE,
             "fetch_wait_seconds": _FETCH_WAIT,
             "idempotent_producer": False,
         },
         "topics": {"replication_factor": 1},
-        "triton": {"url": triton_url, "tls": False, "ca_file": None},
+        "triton": {"url": triton_url, "tls": False}
+        | dict.fromkeys(("ca_file", "cert_file", "key_file", "server_name")),
+        # A secret cannot be handed on: the settings file that is written shows stars.
+        "web": dict.fromkeys(("port", "token", "token_file")),
     }
 
 

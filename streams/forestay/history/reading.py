@@ -95,6 +95,9 @@ class EventFile:
         self._look()
 
     def _look(self) -> None:
+        if self.path.is_dir():
+            self._take_recording()
+            return
         with self.path.open("rb") as file:
             start = file.read(_START)
         if start.startswith(MAGIC):

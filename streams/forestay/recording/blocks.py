@@ -17,19 +17,36 @@ BLOCK_ROWS: Final = 65_536
 BLOCK_BYTES: Final = 32 * 2**20
 
 
-def cut_blocks(messages: Iterable[RecordedMessage]) -> Iterator[pa.RecordBatch]:
-    """Yields `messages` in blocks; the same messages are always cut at the same rows."""
-    rows: list[RecordedMessage] = []
-    size = 0
-    for message in messages:
-        rows.append(message)
-        size += len(message.key or b"") + len(message.value or b"")
-        size += sum(len(name) + len(value or b"") for name, value in message.headers)
-        if len(rows) >= BLOCK_ROWS or size >= BLOCK_BYTES:
+class Cutter:
+    """Cuts messages into blocks, however many come at a time; the same messages are always cut at the same rows."""
+
+    def __init__(self) -> None:
+        """Starts with no rows."""
+        self._rows: list[RecordedMessage] = []
+        self._bytes = 0
+
+    def take(self, messages: Iterable[RecordedMessage]) -> Iterator[pa.RecordBatch]:
+        """Takes the next messages, and yields the blocks they bring to their end."""
+        for message in messages:
+            self._rows.append(message)
+            self._bytes += len(message.key or b"") + len(message.value or b"")
+            if message.headers:
+                self._bytes += sum(len(name) + len(value or b"") for name, value in message.headers)
+            if len(self._rows) >= BLOCK_ROWS or self._bytes >= BLOCK_BYTES:
+                yield from self.rest()
+
+    def rest(self) -> Iterator[pa.RecordBatch]:
+        """Yields the block of the messages left, if there are any."""
+        rows, self._rows, self._bytes = self._rows, [], 0
+        if rows:
             yield to_columns(rows)
-            rows, size = [], 0
-    if rows:
-        yield to_columns(rows)
+
+
+def cut_blocks(messages: Iterable[RecordedMessage]) -> Iterator[pa.RecordBatch]:
+    """Yields `messages` in blocks."""
+    cutter = Cutter()
+    yield from cutter.take(messages)
+    yield from cutter.rest()
 
 
 class Sealer:
@@ -39,6 +56,11 @@ class Sealer:
         """Starts with no rows."""
         self._blocks: list[Block] = []
         self._spans: dict[tuple[str, int], Span] = {}
+
+    @property
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Returns the offset after the last row of each partition that has rows."""
+        return {place: span.last_offset + 1 for place, span in self._spans.items()}
 
     def add(self, block: pa.RecordBatch) -> None:
         """Takes the next block.

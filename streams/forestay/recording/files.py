@@ -1,30 +1,33 @@
 """Opening and writing recordings, whichever their form."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 from forestay.recording import jsonl_form, parquet_form
 from forestay.recording.blocks import cut_blocks
 from forestay.recording.errors import RecordingError
+from forestay.recording.folder import open_folder
 from forestay.recording.messages import RecordedMessage
 from forestay.recording.metadata import RecordingMetadata
+from forestay.recording.part import FAST, SMALL, PartWriter
 from forestay.recording.recording import Recording
 
-#: zstd levels: the default keeps up with a live topic; 19 is for what is shipped (a third
-#: smaller, and 40 times slower: 115 µs a record).
-FAST: Final = 3
-SMALL: Final = 19
+__all__ = ["FAST", "SMALL", "open_recording", "write_recording"]
 
 
 def open_recording(path: Path | str) -> Recording:
-    """Opens the recording at `path`, Parquet or JSONL; its content says which.
+    """Opens the recording at `path`: Parquet or JSONL, its content says which, or a folder of parts.
 
     Raises:
         RecordingError: there is none, it is damaged, or it is of a newer format.
     """
     path = Path(path)
+    if path.is_dir():
+        return open_folder(path, _open_file)
+    return _open_file(path)
+
+
+def _open_file(path: Path) -> Recording:
     try:
         with path.open("rb") as file:
             start = file.read(4)
@@ -49,18 +52,10 @@ def write_recording(
     `zstd_level` concerns Parquet alone. The same messages and metadata give the same bytes.
 
     Raises:
-        RecordingError: offsets of a partition do not rise, or the name ends otherwise.
+        RecordingError: offsets of a partition do not rise, the name ends otherwise, or there is no room.
         OSError: the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix not in {".parquet", ".jsonl"}:
-        raise RecordingError(f"{path}: a recording is called .parquet or .jsonl")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        if path.suffix == ".parquet":
-            parquet_form.write_parquet(unfinished, cut_blocks(messages), metadata, zstd_level)
-        else:
-            jsonl_form.write_jsonl(unfinished, cut_blocks(messages), metadata)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with PartWriter(Path(path), metadata, zstd_level=zstd_level) as part:
+        for block in cut_blocks(messages):
+            part.write(block)
+        part.seal()

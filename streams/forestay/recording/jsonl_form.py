@@ -1,10 +1,10 @@
 """The JSONL form, for fixtures a person reads: a header line, a line a message, a closing line."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 import pyarrow as pa
@@ -17,6 +17,8 @@ from forestay.recording.metadata import Header, RecordingMetadata, canonical, co
 from forestay.recording.recording import Recording
 
 MAGIC: Final = b"{"
+#: More than a closing line takes.
+_END_BYTES: Final = 256
 
 
 class _End(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -58,21 +60,41 @@ def open_jsonl(path: Path) -> JsonlRecording:
     return JsonlRecording(path, metadata, seal, digest)
 
 
-def write_jsonl(path: Path, blocks: Iterable[pa.RecordBatch], metadata: RecordingMetadata) -> None:
-    """Writes `blocks` to `path`.
+class JsonlWriter:
+    """Writes a recording to an open file, block by block; the same blocks and metadata give the same bytes."""
 
-    Raises:
-        RecordingError: offsets of a partition do not rise.
-    """
-    header, sealer = canonical(Header.of(metadata)), Sealer()
-    with path.open("wb") as file:
-        file.write(header + b"\n")
-        for block in blocks:
-            sealer.add(block)
-            file.writelines(encode_line(message) + b"\n" for message in from_columns(block))
-        seal = sealer.seal()
-        end = _End(seal.records, content_digest(header, canonical(seal)))
-        file.write(msgspec.json.encode(end) + b"\n")
+    def __init__(self, file: BinaryIO, metadata: RecordingMetadata) -> None:
+        """Writes the header."""
+        self._file = file
+        self._header = canonical(Header.of(metadata))
+        self._sealer = Sealer()
+        file.write(self._header + b"\n")
+
+    @property
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Returns the offset after the last row of each partition that has rows."""
+        return self._sealer.ends
+
+    def write(self, block: pa.RecordBatch, reserve: Callable[[int], None]) -> None:
+        """Writes the next block, once `reserve` has found room for so many bytes: the block and the end after it.
+
+        Raises:
+            RecordingError: offsets of a partition do not rise.
+        """
+        lines = b"".join(encode_line(message) + b"\n" for message in from_columns(block))
+        reserve(len(lines) + _END_BYTES)
+        self._sealer.add(block)
+        self._file.write(lines)
+
+    def close(self) -> str:
+        """Writes the closing line, and returns the digest."""
+        seal = self._sealer.seal()
+        digest = content_digest(self._header, canonical(seal))
+        self._file.write(msgspec.json.encode(_End(seal.records, digest)) + b"\n")
+        return digest
+
+    def abandon(self) -> None:
+        """Gives up: there is nothing to do."""
 
 
 class _Lines:

@@ -1,9 +1,9 @@
 """The Parquet form: one file, zstd, one row group a block, header and seal in the footer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 import pyarrow as pa
@@ -22,6 +22,11 @@ DIGEST_KEY: Final = b"forestay-recording-digest"
 
 #: One page holds a block's values, so that zstd sees all of them at once: 18 % less file than pages of 1 MiB.
 _PAGE_BYTES: Final = 64 * 2**20
+#: What writing may take at most, in bytes: a block's three dictionaries (pyarrow ends each at 1 MiB), what the footer
+#: says of one block (9 columns), and of one partition.
+_DICTIONARIES: Final = 4 * 2**20
+_GROUP_BYTES: Final = 4_096
+_SPAN_BYTES: Final = 512
 _REPEATING: Final = ["topic", "partition", "key"]
 _RISING: Final = {"offset": "DELTA_BINARY_PACKED", "timestamp": "DELTA_BINARY_PACKED"}
 
@@ -56,30 +61,56 @@ def open_parquet(path: Path) -> ParquetRecording:
         return ParquetRecording(path, metadata, sealed, digest.decode())
 
 
-def write_parquet(path: Path, blocks: Iterable[pa.RecordBatch], metadata: RecordingMetadata, zstd_level: int) -> None:
-    """Writes `blocks` to `path`; the same blocks and metadata give the same bytes.
+class ParquetWriter:
+    """Writes a recording to an open file, block by block; the same blocks and metadata give the same bytes."""
 
-    Raises:
-        RecordingError: offsets of a partition do not rise.
-    """
-    header, sealer = canonical(Header.of(metadata)), Sealer()
-    with pq.ParquetWriter(
-        path,
-        SCHEMA,
-        compression="zstd",
-        compression_level=zstd_level,
-        use_dictionary=_REPEATING,
-        column_encoding=_RISING,
-        data_page_size=_PAGE_BYTES,
-        write_statistics=False,
-        store_schema=False,
-    ) as writer:
-        for block in blocks:
-            sealer.add(block)
-            writer.write_batch(block, row_group_size=block.num_rows)
-        seal = canonical(sealer.seal())
-        digest = content_digest(header, seal)
-        writer.add_key_value_metadata({HEADER_KEY: header, SEAL_KEY: seal, DIGEST_KEY: digest.encode()})
+    def __init__(self, file: BinaryIO, metadata: RecordingMetadata, zstd_level: int) -> None:
+        """Writes the beginning."""
+        self._header = canonical(Header.of(metadata))
+        self._sealer = Sealer()
+        self._blocks = 0
+        self._writer = pq.ParquetWriter(
+            file,
+            SCHEMA,
+            compression="zstd",
+            compression_level=zstd_level,
+            use_dictionary=_REPEATING,
+            column_encoding=_RISING,
+            data_page_size=_PAGE_BYTES,
+            write_statistics=False,
+            store_schema=False,
+        )
+
+    @property
+    def ends(self) -> dict[tuple[str, int], int]:
+        """Returns the offset after the last row of each partition that has rows."""
+        return self._sealer.ends
+
+    def write(self, block: pa.RecordBatch, reserve: Callable[[int], None]) -> None:
+        """Writes the next block, once `reserve` has found room for so many bytes: the block and the end after it.
+
+        Raises:
+            RecordingError: offsets of a partition do not rise.
+        """
+        partitions = len(block.column("topic").unique()) * len(block.column("partition").unique())
+        spans = len(self._sealer.ends) + min(partitions, block.num_rows)
+        footer = 2 * len(self._header) + spans * _SPAN_BYTES + (self._blocks + 2) * _GROUP_BYTES
+        reserve(block.nbytes + block.nbytes // 16 + _DICTIONARIES + footer)
+        self._sealer.add(block)
+        self._writer.write_batch(block, row_group_size=block.num_rows)
+        self._blocks += 1
+
+    def close(self) -> str:
+        """Writes the end, and returns the digest."""
+        seal = canonical(self._sealer.seal())
+        digest = content_digest(self._header, seal)
+        self._writer.add_key_value_metadata({HEADER_KEY: self._header, SEAL_KEY: seal, DIGEST_KEY: digest.encode()})
+        self._writer.close()
+        return digest
+
+    def abandon(self) -> None:
+        """Gives up; without this, pyarrow would still write an end when the writer is forgotten."""
+        self._writer.is_open = False
 
 
 def _block(file: pq.ParquetFile, number: int) -> pa.RecordBatch:

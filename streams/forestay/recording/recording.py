@@ -9,7 +9,7 @@ import pyarrow as pa
 from forestay.recording.digest import block_digest
 from forestay.recording.errors import RecordingError
 from forestay.recording.messages import RecordedMessage, from_columns
-from forestay.recording.metadata import RecordingMetadata, Seal, Span
+from forestay.recording.metadata import Block, RecordingMetadata, Seal, Span
 
 
 class Recording(ABC):
@@ -29,6 +29,11 @@ class Recording(ABC):
     def spans(self) -> list[Span]:
         """Returns what there is of each partition, by topic and partition."""
         return self._seal.spans
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Returns the digests of the blocks in order."""
+        return self._seal.blocks
 
     @property
     def last_timestamp(self) -> int:
@@ -73,7 +78,11 @@ class Recording(ABC):
 
     def _check(self, number: int, batch: pa.RecordBatch) -> None:
         if block_digest(batch) != self._seal.blocks[number].sha256:
-            raise RecordingError(f"{self.path}: block {number} was altered since it was written: fetch the file anew")
+            raise RecordingError(f"{self._place(number)} was altered since it was written: fetch the file anew")
+
+    def _place(self, number: int) -> str:
+        """Returns the name of a block for people."""
+        return f"{self.path}: block {number}"
 
     @abstractmethod
     def _read_blocks(self, numbers: range) -> Iterator[pa.RecordBatch]:

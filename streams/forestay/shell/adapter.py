@@ -25,6 +25,7 @@ from forestay.settings import Settings
 from forestay.shell.adapt_batch import Adapted, Mapper
 from forestay.shell.adapt_order import TimestampOrder
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.placement import Placement
 from forestay.shell.publisher import KafkaPublisher, Publisher
 from forestay.shell.topics import partition_counts
@@ -53,7 +54,7 @@ def check_topics(settings: Settings) -> dict[str, int]:
     """Returns the number of partitions of the source, the clickstream and the dead letters.
 
     Raises:
-        ConfigurationError: one is missing, or the source is not named.
+        ConfigurationError: one is missing, or the source is not named, or Kafka does not let us read or write.
     """
     source, topics = settings.adapter.topic, settings.topics
     if source is None:
@@ -61,6 +62,7 @@ def check_topics(settings: Settings) -> dict[str, int]:
     if source in topics.names:
         raise ConfigurationError(f"adapter.topic is {source}, one of our own: foreign events need a topic of theirs")
     names = (source, topics.clickstream, topics.dead_letters)
+    check_allowed(settings.kafka, needed(Part.ADAPTER, settings))
     counts = partition_counts(settings.kafka, names)
     missing = [name for name in names if name not in counts]
     if source in missing:

@@ -26,6 +26,7 @@ from forestay.shell.schemas import Schemas
 from forestay.shell.scorer import TritonScorer
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk, ChunkConsumer, ChunkTransport
+from forestay.shell.web import Answer, WebPort
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _CHUNKS = 8
 
 
 class _Boot(BootStrategy):
-    """What Faust starts: no producer (ours is awaited), no web server (nothing of ours is behind it yet)."""
+    """What Faust starts: no producer (ours is awaited), no web server (its pages show tables and routes to all)."""
 
     enable_kafka_producer = False
     enable_web = False
@@ -81,6 +82,7 @@ class RetentionApp(faust.App):
             self._schemas,
         )
         self.engine = Engine(settings, rules, catalogue, outside, self._fail)
+        self.web_port = WebPort(settings.web, {"/live": self._live, "/ready": self._ready})
         self._chunks = self.channel(maxsize=_CHUNKS)
         self.agent(self._chunks, name="retention", supervisor_strategy=CrashingSupervisor)(self._retention)
         for name in settings.topics.sources:
@@ -96,6 +98,7 @@ class RetentionApp(faust.App):
         if self.settings.engine.score_on:
             await self.add_async_context(self._scorer)
         await self.add_async_context(self._publisher)
+        await self.add_async_context(self.web_port)
         if self._schemas is not None:
             await self.add_async_context(self._schemas)
 
@@ -134,6 +137,17 @@ class RetentionApp(faust.App):
         if isinstance(error, PublishError | HandoverError):
             _leave()
         self.loop.create_task(self.crash(error))
+
+    # -- what the web port says ----------------------------------------------------------------------
+
+    def _live(self) -> Answer:
+        """Who answers lives, unless it is on its way out."""
+        return Answer(self.failure is None, {"live": self.failure is None})
+
+    def _ready(self) -> Answer:
+        """Ready is who has partitions, with their state restored."""
+        numbers = sorted(self.engine.pipelines)
+        return Answer(bool(numbers), {"ready": bool(numbers), "partitions": numbers})
 
     # -- membership ----------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput, stack
 from forestay.core.errors import ConfigurationError
 from forestay.settings import TritonSettings
 from forestay.shell.breaker import CircuitBreaker
-from forestay.shell.triton_clients import client_options, declared_parameters
+from forestay.shell.triton_clients import advice, client_options, declared_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,11 @@ class TritonScorer:
         try:
             await self._identify()
         except (InferenceServerException, grpc.RpcError) as error:
-            logger.warning("no model at %s yet, deciding by rule: %s", self._settings.url, error)
+            said = str(error)
+            hint = advice(self._settings, said)
+            logger.warning(
+                "no model at %s yet, deciding by rule: %s", self._settings.url, f"{hint} ({said})" if hint else said
+            )
         return self
 
     async def __aexit__(

@@ -16,6 +16,7 @@ from kafka.errors import CoordinatorNotAvailableError, TopicAlreadyExistsError, 
 from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.core.units import DAY
 from forestay.settings import KafkaSettings, TopicSettings
+from forestay.shell.kafka_access import check_access
 from forestay.shell.kafka_clients import connection_options
 
 #: A person waits for the answer: a broker that has not spoken by then (milliseconds) is not there.
@@ -88,8 +89,10 @@ def admin_client(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
     """Opens Kafka's admin interface and closes it at the end.
 
     Raises:
+        AccessError: Kafka does not let us in.
         kafka.errors.KafkaTimeoutError: no broker answers.
     """
+    check_access(kafka)
     with closing(KafkaAdminClient(**patient_options(kafka))) as admin:
         yield admin
 

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import aiokafka
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import GroupAuthorizationFailedError, IllegalStateError, TopicAuthorizationFailedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 from mode.types import ServiceT
 
+from forestay.access import AccessError
 from forestay.core.record import Record
 from forestay.settings import KafkaSettings
 from forestay.shell.kafka_clients import connection_options
@@ -138,6 +139,10 @@ class ChunkConsumer(driver.Consumer):
                     self._delivered[TP(tp.topic, tp.partition)] = batch[-1].offset + 1
                     await app.deliver(Chunk(tp.topic, tp.partition, epoch, batch))
                 await asyncio.sleep(0)
+        except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
+            raise AccessError(
+                f"Kafka no longer allows what the worker must do ({error}): `forestay doctor` says what is missing"
+            ) from error
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise

@@ -15,6 +15,7 @@ from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.settings import Settings, cannot_work
 from forestay.shell.app import RetentionApp
 from forestay.shell.memory import settle_memory
+from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.topics import check_all, partition_counts
 from forestay.trigger_file import load_triggers
 
@@ -30,11 +31,12 @@ def run(settings: Settings) -> int:
     """Runs a worker until SIGTERM or SIGINT (exit code 0) or a failure (1).
 
     Raises:
-        ConfigurationError: the catalogue or the topics cannot work.
+        ConfigurationError: the catalogue or the topics cannot work, or Kafka does not let us do what we must.
         kafka.errors.KafkaError: no broker answers.
     """
     catalogue = load_catalogue(settings.catalogue)
     rules = settings.engine.rules(settings.features, load_triggers(settings.triggers).rules())
+    check_allowed(settings.kafka, needed(Part.WORKER, settings))
     counts = partition_counts(settings.kafka, settings.topics.names)
     check_all(counts, settings.topics)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -53,9 +55,10 @@ def run(settings: Settings) -> int:
         # Always ends with SystemExit; what stopped the worker is in the log by then.
         worker.execute_from_commandline()
     except SystemExit as end:
-        if isinstance(app.failure, ForestayError):
+        failure = app.failure or app.crash_reason
+        if isinstance(failure, ForestayError):
             # Said once more as the last line, below what Faust tells of its own end.
-            print(f"forestay: {app.failure}", file=sys.stderr)  # noqa: T201
+            print(f"forestay: {failure}", file=sys.stderr)  # noqa: T201
         return int(end.code or 0)
 
 

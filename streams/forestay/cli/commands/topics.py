@@ -41,6 +41,38 @@ def declare(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def permissions(
+    ctx: typer.Context,
+    part: Annotated[str, typer.Argument(metavar="PART", help="Who needs them.")] = "worker",
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="Kafka's principal, without User:.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the kafka-acls commands that give a part of Forestay what it needs, and no more; nothing is run.
+
+    PART is worker, adapter, send, tail, record, declare, describe or doctor.
+
+    **Examples**
+
+    ```
+    forestay topics permissions
+    forestay topics permissions adapter --user shop-adapter --set adapter.topic=shop-events
+    ```
+    """
+    from forestay.shell.permissions import USER, Part, commands, needed
+
+    if part not in list(Part):
+        raise typer.BadParameter(f"{part} is none of {', '.join(Part)}")
+    settings = settings_of(ctx)
+    grants = needed(Part(part), settings)
+    lines = commands(grants, user or settings.kafka.sasl_username or USER)
+    if as_json:
+        print_json({"permissions": [grant._asdict() for grant in grants], "commands": lines})
+    else:
+        for line in lines:
+            typer.echo(line)
+
+
+@app.command()
 def describe(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Show partitions, copies, settings, offsets, and how far behind the workers are.
 
