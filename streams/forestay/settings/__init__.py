@@ -1,0 +1,55 @@
+"""All settings: groups by what they are about, and from where they are loaded (`settings/loading.py`)."""
+
+from forestay.settings.connections import (
+    KafkaSettings,
+    TopicSettings,
+    TritonSettings,
+    WebSettings,
+)
+from forestay.settings.engine import (
+    EngineSettings,
+    FeatureSettings,
+    WindowSettings,
+)
+from forestay.settings.jobs import (
+    AdapterSettings,
+    ClockSource,
+    FormatSettings,
+    RecordSettings,
+    ValueFormat,
+    WorkerSettings,
+)
+from forestay.settings.loading import (
+    CONFIG_VARIABLE,
+    DEFAULT_CATALOGUE,
+    DEFAULT_CONFIG,
+    Settings,
+    cannot_work,
+    config_file,
+    load_settings,
+    setting_names,
+)
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "DEFAULT_CATALOGUE",
+    "DEFAULT_CONFIG",
+    "AdapterSettings",
+    "ClockSource",
+    "EngineSettings",
+    "FeatureSettings",
+    "FormatSettings",
+    "KafkaSettings",
+    "RecordSettings",
+    "Settings",
+    "TopicSettings",
+    "TritonSettings",
+    "ValueFormat",
+    "WebSettings",
+    "WindowSettings",
+    "WorkerSettings",
+    "cannot_work",
+    "config_file",
+    "load_settings",
+    "setting_names",
+]

@@ -1,0 +1,165 @@
+"""Where a worker connects to: Kafka and its topics, Triton, and its own web port."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from forestay import access
+from forestay.core.partition import Sources
+from forestay.settings.group import Group
+
+
+def _without_spaces(servers: str) -> str:
+    return "".join(servers.split())
+
+
+class KafkaSettings(Group):
+    """How to reach Kafka."""
+
+    bootstrap_servers: Annotated[str, AfterValidator(_without_spaces)] = Field(
+        default="127.0.0.1:9092", description="host:port, several joined by commas"
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="docs/security.md"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "SCRAM-SHA-512"
+    sasl_username: str | None = Field(default=None, description="with sasl_token_url: the client's id")
+    sasl_password: SecretStr | None = Field(default=None, description="with sasl_token_url: the client's secret")
+    sasl_password_file: Path | None = Field(default=None, description="read at every connection")
+    sasl_token_file: Path | None = Field(default=None, description="OAUTHBEARER: read at every connection")
+    sasl_token_url: str | None = Field(
+        default=None, description="OAUTHBEARER: where a token is had for the client's id and secret"
+    )
+    sasl_token_scope: str | None = Field(default=None, description="asked for at sasl_token_url")
+    sasl_plaintext_allowed: bool = Field(
+        default=False, description="SASL_PLAINTEXT to other machines: whoever listens can read along"
+    )
+    ssl_cafile: Path | None = Field(
+        default=None, description="who signs the brokers' certificates; none: the system's"
+    )
+    ssl_certfile: Path | None = Field(default=None, description="our own certificate, for mutual TLS")
+    ssl_keyfile: Path | None = Field(default=None, description="its key; none: in ssl_certfile")
+    ssl_key_password: SecretStr | None = None
+    ssl_key_password_file: Path | None = None
+    group_id: str = Field(default="forestay", description="consumer group of the workers")
+    group_instance_id: str | None = Field(default=None, description="static membership; the pod's ordinal")
+    session_timeout_seconds: float = Field(default=15, ge=1, le=300)
+    rebalance_timeout_seconds: float = Field(default=60, ge=1, le=600)
+    request_timeout_seconds: float = Field(default=30, ge=1, le=600)
+    fetch_wait_seconds: float = Field(
+        default=0.25, gt=0, le=30, description="how long the broker may hold a fetch that finds nothing"
+    )
+    idempotent_producer: bool = Field(default=True, description="off only for a broker that cannot (the embedded)")
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> Self:
+        access.check(self)
+        return self
+
+    @property
+    def password(self) -> str | None:
+        """Returns sasl_password, from its file if one is named.
+
+        Raises:
+            ConfigurationError: the file cannot be read.
+        """
+        return access.secret("kafka.sasl_password", self.sasl_password, self.sasl_password_file)
+
+    @property
+    def key_password(self) -> str | None:
+        """Returns ssl_key_password, from its file if one is named.
+
+        Raises:
+            ConfigurationError: the file cannot be read.
+        """
+        return access.secret("kafka.ssl_key_password", self.ssl_key_password, self.ssl_key_password_file)
+
+
+class TopicSettings(Group):
+    """Names of the topics, and how they are declared."""
+
+    clickstream: str = "clickstream"
+    clock: str = "forestay-clock"
+    actions: str = "retention-actions"
+    decisions: str = "retention-decisions"
+    dead_letters: str = "clickstream-dlq"
+    features: str = "forestay-features"
+    identity: str = "forestay-identity"
+    state: str = "forestay-user-state-changelog"
+    partitions: int = Field(default=4, ge=1, le=10_000, description="of every topic, when declared")
+    partitioner: Literal["murmur2", "crc32"] = Field(
+        default="murmur2", description="how clickstream's producers choose a key's partition (librdkafka: crc32)"
+    )
+    replication_factor: int = Field(default=1, ge=1, le=10)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Returns all topic names: sources first, then outputs, then state."""
+        sources = (self.clickstream, self.clock, self.identity)
+        return (*sources, self.actions, self.decisions, self.dead_letters, self.features, self.state)
+
+    @property
+    def sources(self) -> Sources:
+        """Returns the topics a partition reads."""
+        return Sources(self.clickstream, self.clock, self.identity)
+
+
+class TritonSettings(Group):
+    """How to reach the model."""
+
+    url: str = Field(default="127.0.0.1:8001", description="host:port of Triton's gRPC service")
+    model: str = "churn_transformer"
+    deadline_seconds: float = Field(default=0.5, gt=0, le=60, description="then the ladder's next rung answers")
+    max_in_flight: int = Field(default=4, ge=1, le=1_000, description="most calls under way at once")
+    breaker_failures: int = Field(default=5, ge=1, description="failures in a row that open the circuit")
+    breaker_seconds: float = Field(default=5, gt=0, le=600, description="before an open circuit is tried again")
+    tls: bool = Field(default=False, description="docs/security.md")
+    ca_file: Path | None = Field(default=None, description="who signs Triton's certificate; none: gRPC's own list")
+    cert_file: Path | None = Field(default=None, description="our own certificate, for mutual TLS")
+    key_file: Path | None = Field(default=None, description="its key, not encrypted")
+    server_name: str | None = Field(
+        default=None, description="in Triton's certificate, if other than the host in url"
+    )
+
+    @model_validator(mode="after")
+    def _tls_whole(self) -> Self:
+        if not self.tls and (self.ca_file or self.cert_file or self.key_file or self.server_name):
+            raise ValueError(
+                "ca_file, cert_file, key_file and server_name need tls=true: without, nothing is encrypted"
+            )
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file are set together")
+        return self
+
+
+class WebSettings(Group):
+    """The worker's own web port: whether it lives and is ready (docs/security.md)."""
+
+    port: int | None = Field(default=None, ge=0, le=65_535, description="none: no web port; 0: any that is free")
+    host: str = Field(default="127.0.0.1", description="other than loopback needs a token")
+    token: SecretStr | None = Field(default=None, description="asked for as `Authorization: Bearer ...`")
+    token_file: Path | None = Field(default=None, description="read at the start")
+
+    @model_validator(mode="after")
+    def _not_open_to_all(self) -> Self:
+        access.one_of(self, "token", "token_file")
+        if self.port is not None and not access.is_loopback(self.host) and not (self.token or self.token_file):
+            raise ValueError(
+                f"host {self.host} is open to other machines: set token_file (or token), or host 127.0.0.1"
+            )
+        return self
+
+    @property
+    def secret(self) -> str | None:
+        """Returns the token, from its file if one is named.
+
+        Raises:
+            ConfigurationError: the file cannot be read.
+        """
+        return access.secret("web.token", self.token, self.token_file)
