@@ -1,7 +1,6 @@
 """All settings: groups by what they are about, and from where they are loaded (`settings/loading.py`)."""
 
 from forestay.settings.connections import (
-    KafkaSettings,
     TopicSettings,
     TritonSettings,
     WebSettings,
@@ -19,6 +18,7 @@ from forestay.settings.jobs import (
     ValueFormat,
     WorkerSettings,
 )
+from forestay.settings.kafka import KafkaSettings
 from forestay.settings.loading import (
     CONFIG_VARIABLE,
     DEFAULT_CATALOGUE,

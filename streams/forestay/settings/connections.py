@@ -1,10 +1,9 @@
-"""Where a worker connects to: Kafka and its topics, Triton, and its own web port."""
+"""Topics, Triton, and the worker's own web port."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import (
-    AfterValidator,
     Field,
     SecretStr,
     model_validator,
@@ -13,72 +12,6 @@ from pydantic import (
 from forestay import access
 from forestay.core.partition import Sources
 from forestay.settings.group import Group
-
-
-def _without_spaces(servers: str) -> str:
-    return "".join(servers.split())
-
-
-class KafkaSettings(Group):
-    """How to reach Kafka."""
-
-    bootstrap_servers: Annotated[str, AfterValidator(_without_spaces)] = Field(
-        default="127.0.0.1:9092", description="host:port, several joined by commas"
-    )
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="docs/security.md"
-    )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "SCRAM-SHA-512"
-    sasl_username: str | None = Field(default=None, description="with sasl_token_url: the client's id")
-    sasl_password: SecretStr | None = Field(default=None, description="with sasl_token_url: the client's secret")
-    sasl_password_file: Path | None = Field(default=None, description="read at every connection")
-    sasl_token_file: Path | None = Field(default=None, description="OAUTHBEARER: read at every connection")
-    sasl_token_url: str | None = Field(
-        default=None, description="OAUTHBEARER: where a token is had for the client's id and secret"
-    )
-    sasl_token_scope: str | None = Field(default=None, description="asked for at sasl_token_url")
-    sasl_plaintext_allowed: bool = Field(
-        default=False, description="SASL_PLAINTEXT to other machines: whoever listens can read along"
-    )
-    ssl_cafile: Path | None = Field(
-        default=None, description="who signs the brokers' certificates; none: the system's"
-    )
-    ssl_certfile: Path | None = Field(default=None, description="our own certificate, for mutual TLS")
-    ssl_keyfile: Path | None = Field(default=None, description="its key; none: in ssl_certfile")
-    ssl_key_password: SecretStr | None = None
-    ssl_key_password_file: Path | None = None
-    group_id: str = Field(default="forestay", description="consumer group of the workers")
-    group_instance_id: str | None = Field(default=None, description="static membership; the pod's ordinal")
-    session_timeout_seconds: float = Field(default=15, ge=1, le=300)
-    rebalance_timeout_seconds: float = Field(default=60, ge=1, le=600)
-    request_timeout_seconds: float = Field(default=30, ge=1, le=600)
-    fetch_wait_seconds: float = Field(
-        default=0.25, gt=0, le=30, description="how long the broker may hold a fetch that finds nothing"
-    )
-    idempotent_producer: bool = Field(default=True, description="off only for a broker that cannot (the embedded)")
-
-    @model_validator(mode="after")
-    def _can_log_in(self) -> Self:
-        access.check(self)
-        return self
-
-    @property
-    def password(self) -> str | None:
-        """Returns sasl_password, from its file if one is named.
-
-        Raises:
-            ConfigurationError: the file cannot be read.
-        """
-        return access.secret("kafka.sasl_password", self.sasl_password, self.sasl_password_file)
-
-    @property
-    def key_password(self) -> str | None:
-        """Returns ssl_key_password, from its file if one is named.
-
-        Raises:
-            ConfigurationError: the file cannot be read.
-        """
-        return access.secret("kafka.ssl_key_password", self.ssl_key_password, self.ssl_key_password_file)
 
 
 class TopicSettings(Group):

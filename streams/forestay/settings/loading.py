@@ -29,9 +29,10 @@ from pydantic_settings import (
 from forestay import compiled
 from forestay.core.errors import ConfigurationError
 from forestay.near_names import near_setting, no_such_setting
-from forestay.settings.connections import KafkaSettings, TopicSettings, TritonSettings, WebSettings
+from forestay.settings.connections import TopicSettings, TritonSettings, WebSettings
 from forestay.settings.engine import EngineSettings, FeatureSettings
 from forestay.settings.jobs import AdapterSettings, FormatSettings, RecordSettings, WorkerSettings
+from forestay.settings.kafka import KafkaSettings
 from forestay.trigger_file import DEFAULT_TRIGGERS
 
 CONFIG_VARIABLE = "FORESTAY_CONFIG"
