@@ -40,7 +40,8 @@ def test_cpu_and_memory_of_children_count_and_all_end(tmp_path: Path) -> None:
     with Workers(launch, 2, tmp_path / "log.txt") as workers:
         await_line(workers, "MARK 5")
         assert workers.alive
-        assert workers.cpu >= 0.4
+        # Ticks of 0.01 s, which may fall on others of a busy machine; the parents alone would have 0.1 at most.
+        assert workers.cpu >= 0.3
         assert workers.memory > 4 * 5
         assert workers.lines() == ["MARK 5 1.5 0.2"]
         members = [member for pid in workers.pids for member in family(pid)]
