@@ -1,13 +1,15 @@
 """Runs pytest, without the tests of training where there is no torch, and says so above the closing line.
 
 `scripts/test` calls it in an environment that is set up: `python scripts/suite.py [--serving] [-- PYTEST ARGUMENTS]`.
-The tests run on the plain-Python core, which coverage can see; the core's own then once more on the compiled one.
+The tests run on the plain-Python core, which coverage can see; the core's own beside them once more on the compiled
+one.
 """
 
 import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -47,17 +49,36 @@ class LeftOut:
         terminalreporter.line(NOTICE)
 
 
-def run_on_compiled() -> int:
-    """Runs the core's tests on the compiled core, if there is one; returns pytest's exit code."""
-    environment = {**os.environ, "FORESTAY_CORE": "compiled"}
-    tried = subprocess.run(
-        [sys.executable, "-c", "import forestay"], env=environment, capture_output=True, text=True, check=False
-    )
-    if tried.returncode:
-        print(f"LEFT OUT: the tests on the compiled core: {(tried.stderr.splitlines() or ['?'])[-1]}")
-        return 0
-    print("== tests on the compiled core", flush=True)
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", *CORE], env=environment, check=False).returncode  # noqa: S603
+class CompiledRun:
+    """The core's tests on the compiled core, if there is one: beside the rest, which mostly waits for brokers."""
+
+    def __init__(self) -> None:
+        """Starts it."""
+        environment = {**os.environ, "FORESTAY_CORE": "compiled"}
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - read when it has ended
+        tried = subprocess.run(
+            [sys.executable, "-c", "import forestay.core.event"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self._left_out = (tried.stderr.splitlines() or ["?"])[-1] if tried.returncode else ""
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CORE]
+        if not self._left_out:
+            self._process = subprocess.Popen(  # noqa: S603
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=self._said, stderr=subprocess.STDOUT
+            )
+
+    def end(self) -> int:
+        """Waits for it, prints what it said, and returns pytest's exit code."""
+        if self._left_out:
+            print(f"LEFT OUT: the tests on the compiled core: {self._left_out}")
+            return 0
+        code = self._process.wait()
+        self._said.seek(0)
+        print("== tests on the compiled core", self._said.read().decode(errors="replace"), sep="\n", flush=True)
+        return code
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,9 +91,10 @@ def main(arguments: Sequence[str]) -> int:
         ["forestay", "forestay_schemas"] if asked.serving else ["forestay", "forestay_schemas", "forestay_training"]
     )
     options = [*(f"--cov={package}" for package in packages), "--cov-report=term:skip-covered", "--durations=10"]
-    code = int(pytest.main([*options, *asked.pytest], plugins=[LeftOut()] if asked.serving else []))
     # Who names tests wants these and no others.
-    return code or (0 if asked.pytest else run_on_compiled())
+    compiled = None if asked.pytest else CompiledRun()
+    code = int(pytest.main([*options, *asked.pytest], plugins=[LeftOut()] if asked.serving else []))
+    return (compiled.end() if compiled else 0) or code
 
 
 if __name__ == "__main__":
