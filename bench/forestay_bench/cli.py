@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from support.kafka import KafkaFailedError, KafkaUnavailableError
+from support.java import JavaFailedError, JavaUnavailableError
 
 from forestay_bench import core_cli, report
 from forestay_bench.engine import FULL, SAME_JOB, Load, engine
@@ -123,7 +123,7 @@ def _sitting(out: Path, attempts: int = 2) -> Iterator[Sitting]:
     try:
         with Sitting.open(out, Screen(Console(stderr=True)), attempts) as sitting:
             yield sitting
-    except (BenchError, KafkaUnavailableError, KafkaFailedError) as error:
+    except (BenchError, JavaUnavailableError, JavaFailedError) as error:
         sys.exit(f"bench: {error}")
 
 

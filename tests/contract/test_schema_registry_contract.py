@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
-from support.apicurio import Apicurio, ApicurioUnavailableError, apicurio_jar
+from support.apicurio import Apicurio, apicurio_jar
 from support.framed import CLICK_AVSC, CLICK_PROTO, avro, event, frame, protobuf
+from support.java import JavaUnavailableError
 from support.registry import FakeRegistry, Registry
 
 from forestay.core.errors import DeadLetter
@@ -23,7 +24,7 @@ def apicurio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apicurio]:
     """A real registry for this module."""
     try:
         apicurio_jar()
-    except ApicurioUnavailableError as error:
+    except JavaUnavailableError as error:
         if os.environ.get("CI"):
             pytest.fail(f"the tests on a real schema registry cannot run: {error}")
         pytest.skip(f"NOT TESTED on a real schema registry: {error}")

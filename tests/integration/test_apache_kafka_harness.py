@@ -12,7 +12,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
 from support import kafka as harness
-from support.kafka import KafkaFailedError, KafkaServer, KafkaUnavailableError, kafka_jars
+from support.java import JavaFailedError, JavaUnavailableError
+from support.kafka import KafkaServer, kafka_jars
 
 pytest_plugins = ("support.kafka_plugin",)
 
@@ -90,7 +91,7 @@ def test_it_dies_with_the_process_that_started_it(tmp_path: Path, kafka_server: 
 
 def test_without_java_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(KafkaUnavailableError, match=r"Java is missing.*apt install"):
+    with pytest.raises(JavaUnavailableError, match=r"Java is missing.*apt install"):
         kafka_jars()
 
 
@@ -100,7 +101,7 @@ def test_without_maven_and_without_jars_it_says_what_to_install(
     (tmp_path / "java").touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(KafkaUnavailableError, match=r"Maven is missing.*apt install"):
+    with pytest.raises(JavaUnavailableError, match=r"Maven is missing.*apt install"):
         kafka_jars()
 
 
@@ -111,7 +112,7 @@ def test_a_maven_that_fails_leaves_no_half_cache(monkeypatch: pytest.MonkeyPatch
     maven.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(KafkaFailedError, match="no route to Maven Central"):
+    with pytest.raises(JavaFailedError, match="no route to Maven Central"):
         kafka_jars()
     assert list((tmp_path / "cache" / "forestay").iterdir()) == []
 
@@ -119,5 +120,5 @@ def test_a_maven_that_fails_leaves_no_half_cache(monkeypatch: pytest.MonkeyPatch
 def test_a_broker_that_ends_at_once_shows_its_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(harness, "_java", lambda _main: ["/bin/sh", "-c", "echo out of luck; exit 3"])
     (tmp_path / "data").mkdir()
-    with pytest.raises(KafkaFailedError, match=r"status 3:\nout of luck"):
+    with pytest.raises(JavaFailedError, match=r"status 3:\nout of luck"):
         KafkaServer(tmp_path).start()

@@ -9,10 +9,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from support.builders import START, Click, click, source
-from support.histories import LATE, WITHIN, Told, baskets, records, told
+from support.histories import LATE, WITHIN, baskets, told
 from support.oracle import LATENESS, SATURATED, WINDOWS, counting, differing, features
 from support.oracle_truth import Truth
 from support.restarting import Restarting
+from support.streams import Told, records
 
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_NAMES, Vector
 from forestay.core.rules import Rules

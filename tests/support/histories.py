@@ -9,14 +9,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from hypothesis import strategies as st
-from support.builders import START, Click, click, source, tick
+from support.builders import START, Click, click
 from support.oracle import LATENESS
+from support.streams import Told
 
-from forestay.core.record import SourceRecord
 from forestay.core.units import DAY, HOUR, MINUTE, SECOND
-
-#: A clock's time, or an event.
-Told = int | Click
 
 #: Edges of sessions (1,800 s), of buckets and of windows, and what lies between; the last is longer than eviction.
 GAPS: Final = (
@@ -102,16 +99,3 @@ def baskets(draw: st.DrawFn) -> list[Click]:
         ]
         events.append(click(f"e{number}", event=kind, ts=now, items=items))
     return events
-
-
-def records(stream: Sequence[Told]) -> list[SourceRecord]:
-    """Returns the stream as source records, each topic with offsets of its own."""
-    made: list[SourceRecord] = []
-    ticks = 0
-    for what in stream:
-        if isinstance(what, int):
-            made.append(tick(what, ticks))
-            ticks += 1
-        else:
-            made.append(source(what, len(made) - ticks))
-    return made

@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from support.kafka import KafkaServer, KafkaUnavailableError, kafka_jars
+from support.java import JavaUnavailableError
+from support.kafka import KafkaServer, kafka_jars
 
 _LEFT_OUT: list[str] = []
 
@@ -17,7 +18,7 @@ def kafka_available() -> None:
     """Leaves out tests that need a real Apache Kafka where none can be had."""
     try:
         kafka_jars()
-    except KafkaUnavailableError as error:
+    except JavaUnavailableError as error:
         if os.environ.get("CI"):
             pytest.fail(f"the tests on a real Apache Kafka cannot run: {error}")
         _LEFT_OUT.append(str(error))

@@ -16,13 +16,12 @@ from unittest.mock import patch
 from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 from support.certificates import Authority, Identity
+from support.java import JavaFailedError, free_ports
 from support.kafka import (
     _CLUSTER_ID,
     _READY_SECONDS,
     _STORAGE_TOOL,
-    KafkaFailedError,
     KafkaServer,
-    _free_ports,
     _java,
 )
 from support.tokens import TokenIssuer
@@ -93,7 +92,7 @@ class SecureKafka(KafkaServer):
         self.password_file.write_text(f"{PASSWORD}\n")
         self.client: Identity = self.authority.issue(WORKER)
         plaintext = int(self.bootstrap.rpartition(":")[2])
-        *ports, controller = _free_ports(len(_WAYS) + 1)
+        *ports, controller = free_ports(len(_WAYS) + 1)
         self.ways = dict(zip(_WAYS, ports, strict=True))
         listeners = ",".join(f"{name.upper()}://127.0.0.1:{port}" for name, port in self.ways.items())
         tunnel = self.address("tunnel")
@@ -133,7 +132,7 @@ class SecureKafka(KafkaServer):
         command = [*_java(_STORAGE_TOOL), "format", "-t", _CLUSTER_ID, "-c", str(self._properties), *users]
         tool = subprocess.run(command, capture_output=True, text=True, timeout=_READY_SECONDS, check=False)
         if tool.returncode != 0:
-            raise KafkaFailedError(f"the storage could not be formatted:\n{tool.stdout}{tool.stderr}")
+            raise JavaFailedError(f"the storage could not be formatted:\n{tool.stdout}{tool.stderr}")
 
     def address(self, way: str) -> str:
         return f"127.0.0.1:{self.ways[way]}"

@@ -167,7 +167,7 @@ class Partition:
         expected: i64 = self.positions.get(topic, 0)
         is_click = topic == self._sources.clickstream
         for record in records:
-            offset = _offset(record)
+            offset: i64 = record.offset
             if offset < expected:
                 message = f"{topic}-{self.number}: offset {offset} came after {expected - 1}"
                 raise StateError(message)
@@ -338,10 +338,3 @@ class Partition:
     def durable(self) -> list[OutputRecord]:
         """Returns identity records that may be written now that the last checkpoint is durable."""
         return self._identities.durable()
-
-
-def _offset(record: Record) -> i64:
-    if isinstance(record, BatchRecord):
-        # The same as below, but compiled: of a class it knows, an attribute takes 1 ns instead of 30.
-        return record.offset
-    return record.offset

@@ -16,11 +16,11 @@ from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
 
 #: In a value of at most this many bytes no properties can exceed their bound, whatever is in them: a byte of
 #: JSON is six at most when written anew.
-_SHORT: Final[int] = 2_700
-_MOST_LABEL: Final[int] = 1_000
-_MOST_IDENTIFIER: Final[int] = 200
+SHORT: Final = 2_700
+MOST_LABEL: Final = 1_000
+MOST_IDENTIFIER: Final = 200
 _MOST_PRICE: Final[float] = 1e9
-_MOST_QUANTITY: Final[int] = 1_000_000
+MOST_QUANTITY: Final = 1_000_000
 _MOST_RATING: Final[float] = 100.0
 #: Braces and brackets beyond this: nesting may be deeper than the contract's parser takes.
 _MOST_BRACES: Final[int] = 64
@@ -33,7 +33,7 @@ _DELETE: Final[int] = 0x7F
 
 def fast_event(value: bytes) -> Event | None:
     """Returns the event, None if the contract has to judge."""
-    if len(value) > _SHORT:
+    if len(value) > SHORT:
         return None
     # ASCII without escapes: since JSON allows no control character but DEL in a text, all texts are printable.
     printable = value.isascii() and _BACKSLASH not in value and _DELETE not in value
@@ -43,7 +43,7 @@ def fast_event(value: bytes) -> Event | None:
         wire: WireClick = decode_wire(value)
     except (msgspec.DecodeError, RecursionError):
         return None
-    if len(value) > _MOST_LABEL and not _labels(wire):
+    if len(value) > MOST_LABEL and not _labels(wire):
         return None
     return _event(wire, printable=printable)
 
@@ -97,7 +97,7 @@ def _moment(text: str) -> int:
 
 
 def _identifier(text: str, *, printable: bool) -> bool:
-    return 0 < len(text) <= _MOST_IDENTIFIER and (printable or text.isprintable())
+    return 0 < len(text) <= MOST_IDENTIFIER and (printable or text.isprintable())
 
 
 def _optional(text: str | None, *, printable: bool) -> bool:
@@ -113,7 +113,7 @@ def _labels(wire: WireClick) -> bool:
     labels.append(wire.timezone)
     for item in wire.items:
         labels.extend((item.item_name, item.category, item.brand))
-    return all(label is None or len(label) <= _MOST_LABEL for label in labels)
+    return all(label is None or len(label) <= MOST_LABEL for label in labels)
 
 
 def _items(wire: WireClick, *, printable: bool) -> list[LineItem] | None:
@@ -155,4 +155,4 @@ def _line(item: WireItem, *, printable: bool) -> LineItem | None:
 
 
 def _amounts(price: float | None, quantity: int | None) -> bool:
-    return (price is None or 0.0 <= price <= _MOST_PRICE) and (quantity is None or 1 <= quantity <= _MOST_QUANTITY)
+    return (price is None or 0.0 <= price <= _MOST_PRICE) and (quantity is None or 1 <= quantity <= MOST_QUANTITY)

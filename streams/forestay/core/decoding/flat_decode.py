@@ -10,6 +10,7 @@ from typing import Final
 from librt.vecs import vec
 from mypy_extensions import i64
 
+from forestay.core.decoding.fast_decode import MOST_IDENTIFIER, MOST_LABEL, MOST_QUANTITY, SHORT
 from forestay.core.decoding.flat_json import NUMBER, TEXT, Field, FlatObject, Names, hundredths, whole
 from forestay.core.decoding.timestamps import UNKNOWN, parse_usual
 from forestay.core.event import EVENT_NAMES, Event, LineItem
@@ -19,13 +20,9 @@ from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
 #: Says whether this module runs in its compiled form.
 COMPILED: Final = not __file__.endswith(".py")
 
-#: In a value of at most this many bytes no properties can exceed their bound (`fast_decode`).
-_SHORT: Final = 2_700
+#: In hundredths.
 _MOST_PRICE: Final = 10**11
-_MOST_QUANTITY: Final = 1_000_000
 _MOST_RATING: Final = 10_000
-_IDENTIFIER: Final = 200
-_LABEL: Final = 1_000
 _A: Final = 0x41
 _Z: Final = 0x5A
 
@@ -47,28 +44,28 @@ _TIMEZONE: Final = 42
 #: Each stands three numbers behind the one before (`flat_json`).
 _CLICK: Final = FlatObject(
     [
-        Field("event_id", 1, _IDENTIFIER),
-        Field("user_id", 1, _IDENTIFIER),
-        Field("event", 1, _LABEL),
-        Field("ts", 1, _LABEL, number=True),
-        Field("item_id", 1, _IDENTIFIER),
-        Field("item_name", 0, _LABEL),
-        Field("category", 0, _LABEL),
+        Field("event_id", 1, MOST_IDENTIFIER),
+        Field("user_id", 1, MOST_IDENTIFIER),
+        Field("event", 1, MOST_LABEL),
+        Field("ts", 1, MOST_LABEL, number=True),
+        Field("item_id", 1, MOST_IDENTIFIER),
+        Field("item_name", 0, MOST_LABEL),
+        Field("category", 0, MOST_LABEL),
         Field("price", number=True),
         Field("quantity", number=True),
         Field("rating", number=True),
         Field("currency", 3, 3),
-        Field("order_id", 1, _IDENTIFIER),
-        Field("anonymous_id", 1, _IDENTIFIER),
-        Field("country", 0, _LABEL),
-        Field("timezone", 0, _LABEL),
+        Field("order_id", 1, MOST_IDENTIFIER),
+        Field("anonymous_id", 1, MOST_IDENTIFIER),
+        Field("country", 0, MOST_LABEL),
+        Field("timezone", 0, MOST_LABEL),
         Field("items"),
         Field("properties"),
-        Field("session_id", 1, _IDENTIFIER),
-        Field("brand", 0, _LABEL),
-        Field("query", 0, _LABEL),
-        Field("channel", 0, _LABEL),
-        Field("device", 0, _LABEL),
+        Field("session_id", 1, MOST_IDENTIFIER),
+        Field("brand", 0, MOST_LABEL),
+        Field("query", 0, MOST_LABEL),
+        Field("channel", 0, MOST_LABEL),
+        Field("device", 0, MOST_LABEL),
     ]
 )
 _KINDS: Final = Names(EVENT_NAMES)
@@ -76,7 +73,7 @@ _KINDS: Final = Names(EVENT_NAMES)
 
 def flat_event(value: bytes, key: bytes) -> Event | None:
     """Returns the event of the user who is the record's key, None if others have to judge."""
-    if len(value) > _SHORT:
+    if len(value) > SHORT:
         return None
     at = _CLICK.places(value)
     if len(at) == 0 or at[_EVENT_ID] != TEXT or at[_EVENT] != TEXT or not _is(value, at, _USER_ID, key):
@@ -154,7 +151,7 @@ def _items(value: bytes, at: vec[i64]) -> list[LineItem] | None:
         price = hundredths(value, at[_PRICE + 1], at[_PRICE + 2])
     if at[_QUANTITY] == NUMBER:
         quantity = whole(value, at[_QUANTITY + 1], at[_QUANTITY + 2])
-    if not (0 <= price <= _MOST_PRICE and 1 <= quantity <= _MOST_QUANTITY):
+    if not (0 <= price <= _MOST_PRICE and 1 <= quantity <= MOST_QUANTITY):
         return None
     named: i64 = _ITEM_ID
     if at[_ITEM_ID] != TEXT:

@@ -198,15 +198,15 @@ def hundredths(data: bytes, at: i64, end: i64) -> i64:
 
 
 def whole(data: bytes, at: i64, end: i64) -> i64:
-    """Returns the whole number between `at` and `end`, -1 if it is none or has more than 15 digits."""
+    """Returns the whole number that the digits from `at` to `end` make, -1 if they are others or more than 15."""
     if end - at > 15:  # noqa: PLR2004 - what a double holds exactly, too
         return -1
     number: i64 = 0
     while at < end:
-        byte: i64 = data[at]
-        if byte == _POINT:
+        digit = i64(data[at]) - _ZERO
+        if not 0 <= digit <= _NINE - _ZERO:
             return -1
-        number = number * 10 + byte - _ZERO
+        number = number * 10 + digit
         at += 1
     return number
 

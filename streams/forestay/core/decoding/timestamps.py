@@ -4,14 +4,14 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from forestay.core.decoding.flat_json import whole
 from forestay.core.units import SECOND
 
 #: `2026-01-31T12:00:00Z` and `2026-01-31T12:00:00.123Z`; other shapes are left to the contract.
 _SECONDS_LENGTH: Final = 20
 _MILLISECONDS_LENGTH: Final = 24
+#: What `whole` returns for what is no number, too.
 UNKNOWN: Final = -1
-_DIGIT: Final = 9
-_ZERO: Final = 0x30
 _T: Final = 0x54
 _Z: Final = 0x5A
 _DASH: Final = 0x2D
@@ -24,14 +24,14 @@ def parse_usual(text: bytes, at: i64, end: i64) -> i64:
     length = end - at
     fraction: i64 = 0
     if length == _MILLISECONDS_LENGTH:
-        fraction = _number(text, at + 20, at + 23)
+        fraction = whole(text, at + 20, at + 23)
         if text[at + 19] != _POINT or fraction < 0:
             return UNKNOWN
     elif length != _SECONDS_LENGTH:
         return UNKNOWN
     if text[end - 1] != _Z or text[at + 4] != _DASH or text[at + 7] != _DASH or text[at + 10] != _T:
         return UNKNOWN
-    days = _days(_number(text, at, at + 4), _number(text, at + 5, at + 7), _number(text, at + 8, at + 10))
+    days = _days(whole(text, at, at + 4), whole(text, at + 5, at + 7), whole(text, at + 8, at + 10))
     second = _second(text, at + 11)
     if days < 0 or second < 0:
         return UNKNOWN
@@ -40,23 +40,12 @@ def parse_usual(text: bytes, at: i64, end: i64) -> i64:
 
 def _second(text: bytes, at: i64) -> i64:
     """Returns the second of the day that `12:00:00` stands for, `UNKNOWN` if it is none."""
-    hour, minute, second = _number(text, at, at + 2), _number(text, at + 3, at + 5), _number(text, at + 6, at + 8)
+    hour, minute, second = whole(text, at, at + 2), whole(text, at + 3, at + 5), whole(text, at + 6, at + 8)
     if text[at + 2] != _COLON or text[at + 5] != _COLON:
         return UNKNOWN
     if not (0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60):  # noqa: PLR2004 - a clock
         return UNKNOWN
     return (hour * 60 + minute) * 60 + second
-
-
-def _number(text: bytes, start: i64, end: i64) -> i64:
-    number: i64 = 0
-    while start < end:
-        digit = i64(text[start]) - _ZERO
-        if not 0 <= digit <= _DIGIT:
-            return UNKNOWN
-        number = number * 10 + digit
-        start += 1
-    return number
 
 
 def _days(year: i64, month: i64, day: i64) -> i64:
