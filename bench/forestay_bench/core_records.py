@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 import msgspec
 from support.datasets import Fed
 
+from forestay.catalogue_file import load_catalogue
 from forestay.core.decision.ladder import ModelIdentity
 from forestay.core.partition import Partition, Sources
 from forestay.core.rules import Rules
 from forestay.core.state.state_codec import MARK_KEY
 from forestay.settings import DEFAULT_CATALOGUE, EngineSettings, FeatureSettings
-from forestay.shell.worker import load_catalogue
 from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 
 SOURCES: Final = Sources("clickstream", "forestay-clock", "forestay-identity")

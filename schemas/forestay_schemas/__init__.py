@@ -3,6 +3,7 @@
 from forestay_schemas.click_event import ClickEvent, Item
 from forestay_schemas.clock_record import ClockRecord
 from forestay_schemas.decision import Candidate, Decision, Suppressed
+from forestay_schemas.ledger import LedgerBatch, LedgerCommit, LedgerRecord, LedgerStart
 from forestay_schemas.retention_action import (
     Churn,
     ExperimentArm,
@@ -23,6 +24,10 @@ __all__ = [
     "EventName",
     "ExperimentArm",
     "Item",
+    "LedgerBatch",
+    "LedgerCommit",
+    "LedgerRecord",
+    "LedgerStart",
     "PolicyStamp",
     "Reason",
     "RetentionAction",

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from forestay_schemas.click_event import ClickEvent
 from forestay_schemas.clock_record import ClockRecord
 from forestay_schemas.decision import Decision
+from forestay_schemas.ledger import LedgerRecord
 from forestay_schemas.retention_action import RetentionAction
 
 #: The contract of each topic, by the name of its schema file.
@@ -16,6 +17,7 @@ CONTRACTS: dict[str, type[BaseModel]] = {
     "click_event": ClickEvent,
     "clock_record": ClockRecord,
     "decision": Decision,
+    "ledger_record": LedgerRecord,
     "retention_action": RetentionAction,
 }
 

@@ -4,10 +4,24 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from faust.types import TP
-from support.builders import CLOCK_TOPIC, MODEL, SOURCES, START, TOPIC, catalogue, click, offer, source, tick, user
+from support.builders import (
+    CLOCK_TOPIC,
+    DIGEST,
+    MODEL,
+    SOURCES,
+    START,
+    TOPIC,
+    catalogue,
+    click,
+    offer,
+    source,
+    tick,
+    user,
+)
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
 from forestay.core.partition import Partition, Restored
@@ -21,7 +35,7 @@ from forestay.shell.placement import Placement
 from forestay.shell.publisher import PublishError
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk
-from forestay_schemas import Decision
+from forestay_schemas import Decision, LedgerBatch, LedgerCommit, LedgerRecord, LedgerStart
 
 TOPICS = TopicSettings()
 SHOP = catalogue(offer("a", effect=0.9), offer("b", effect=0.5), cooldown_days=1, policy={"exploration": 0.5})
@@ -56,30 +70,31 @@ def sources() -> list[SourceRecord]:
     return records
 
 
-def recover(log: Log) -> tuple[Partition, Restored, int]:
-    """Returns a partition as shell/recovery.py restores it, what it repeats, and the end of the decision log."""
+def recover(log: Log) -> tuple[Partition, Restored, range]:
+    """Returns a partition as shell/recovery.py restores it, what it repeats, and which decisions it takes as made."""
     latest = {record.key: record.value for record in log[TOPICS.state, 0]}
     marked = latest.pop(MARK_KEY, None)
     mark = None if marked is None else decode_mark(marked)
     decisions = [Decision.model_validate_json(record.value or b"") for record in log[TOPICS.decisions, 0]]
     core = Partition(0, SOURCES, Rules(), SHOP)
     users = {(key or b"").decode(): value for key, value in latest.items() if value is not None}
-    restored = core.restore(users, mark, decisions[mark.decisions if mark else 0 :])
-    return core, restored, len(decisions)
+    since = mark.decisions if mark else 0
+    restored = core.restore(users, mark, decisions[since:])
+    return core, restored, range(since, len(decisions))
 
 
 async def live(publisher: FakePublisher, salt: str = "a") -> FakeSource:
     """Runs one life of a pipeline over all sources, to their end or to the publisher's failure."""
-    core, restored, end = recover(publisher.log)
+    core, restored, decisions = recover(publisher.log)
     consumer = FakeSource(publisher)
     settings = WorkerSettings(batch_records=4, commit_interval_seconds=1e-9)
     scorer = FakeScorer(MODEL, hashing_model(salt))
     pipeline = Pipeline(
         core,
         restored,
-        end,
+        decisions,
         1,
-        Outside(scorer, publisher, consumer, TOPICS, settings, Timings(), Placement("murmur2", 1)),
+        Outside(scorer, publisher, consumer, TOPICS, settings, Timings(), Placement("murmur2", 1), DIGEST),
     )
     work = asyncio.create_task(pipeline.run())
     for chunk in (Chunk(TOPIC, 0, 0, sources()), Chunk(CLOCK_TOPIC, 0, 0, [tick(START + 60 * DAY)])):
@@ -101,16 +116,42 @@ async def test_decisions_become_durable_before_actions_state_after_both_and_offs
     publisher = FakePublisher()
     consumer = await live(publisher)
     calls = publisher.calls
-    assert {TOPICS.decisions, TOPICS.actions, TOPICS.state, TOPICS.dead_letters} == set(calls)
+    assert {TOPICS.decisions, TOPICS.actions, TOPICS.ledger, TOPICS.state, TOPICS.dead_letters} == set(calls)
     for number, topic in enumerate(calls):
         if topic == TOPICS.actions:
             assert calls[:number].count(TOPICS.decisions) > calls[:number].count(TOPICS.actions)
+    assert all(before == TOPICS.ledger for before, topic in pairwise(calls) if topic == TOPICS.state)
     assert calls[-1] == TOPICS.state
     for positions, durable in consumer.commits:
         marks = [record for record in publisher.log[TOPICS.state, 0][:durable] if record.key == MARK_KEY]
         mark = decode_mark(marks[-1].value or b"")
         assert {TP(topic, 0): position for topic, position in mark.positions.items()} == positions
     assert consumer.commits[-1][0] == ENDS
+
+
+def entries(log: Log) -> list[LedgerStart | LedgerBatch | LedgerCommit]:
+    return [LedgerRecord.model_validate_json(record.value or b"").root for record in log[TOPICS.ledger, 0]]
+
+
+async def test_the_ledger_tells_how_all_durable_state_came_about() -> None:
+    for fail_after in range(await records_of_a_quiet_life()):
+        publisher = FakePublisher(fail_after)
+        with pytest.raises(PublishError):
+            await live(publisher)
+        successor = FakePublisher()
+        successor.log = publisher.log
+        await live(successor)
+        positions: dict[str, int] = {}
+        for entry in entries(successor.log):
+            if isinstance(entry, LedgerBatch):
+                assert entry.begin == positions.get(entry.topic, 0), fail_after
+                positions[entry.topic] = entry.end
+            elif isinstance(entry, LedgerStart):
+                assert all(positions[topic] >= position for topic, position in entry.positions.items())
+                positions = dict(entry.positions)
+            else:
+                assert entry.positions == positions
+        assert {TP(topic, 0): position for topic, position in positions.items()} == ENDS, fail_after
 
 
 async def records_of_a_quiet_life() -> int:

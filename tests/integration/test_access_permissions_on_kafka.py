@@ -23,6 +23,7 @@ from forestay.access import AccessError
 from forestay.cli.adapting import adapter_of
 from forestay.cli.main import app
 from forestay.settings import (
+    TOPIC_ROLES,
     AdapterSettings,
     ClockSource,
     KafkaSettings,
@@ -32,7 +33,7 @@ from forestay.settings import (
     WorkerSettings,
 )
 from forestay.shell.adapter import AdapterAgent, check_topics
-from forestay.shell.permissions import ROLES, Grant, Part, check_allowed, needed
+from forestay.shell.permissions import Grant, Part, check_allowed, needed
 from forestay.shell.topics import declare, describe
 
 pytest_plugins = ("support.kafka_plugin", "support.secure_kafka_plugin")
@@ -48,7 +49,7 @@ pytestmark = [
 
 def settings_for(kafka: KafkaSettings, name: str) -> Settings:
     """Settings whose topics and group are this test's own; nothing listens where Triton should be."""
-    own = {role: f"{name}-{topic}" for role, topic in TopicSettings().model_dump().items() if role in ROLES}
+    own = {role: f"{name}-{topic}" for role, topic in TopicSettings().model_dump().items() if role in TOPIC_ROLES}
     return Settings(
         kafka=kafka.model_copy(update={"group_id": name}),
         topics=TopicSettings(**own, partitions=1),
@@ -224,13 +225,13 @@ async def test_an_adapter_works_with_exactly_what_the_page_lists(broker: SecureK
 def test_what_topics_describe_needs_is_enough_for_it(broker: SecureKafka) -> None:
     settings = declared(broker, broker.scram(), "describe")
     broker.allow(*needed(Part.DESCRIBE, settings))
-    assert [topic.partitions for topic in describe(settings.kafka, settings.topics)] == [1] * len(ROLES)
+    assert [topic.partitions for topic in describe(settings.kafka, settings.topics)] == [1] * len(TOPIC_ROLES)
 
 
 def test_what_topics_declare_needs_is_enough_for_it(broker: SecureKafka) -> None:
     settings = settings_for(broker.scram(), "declare")
     broker.allow(*needed(Part.DECLARE, settings))
-    assert len(declare(settings.kafka, settings.topics).created) == len(ROLES)
+    assert len(declare(settings.kafka, settings.topics).created) == len(TOPIC_ROLES)
 
 
 @pytest.mark.parametrize(

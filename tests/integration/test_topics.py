@@ -10,7 +10,7 @@ from support.kafka import KafkaServer
 
 from forestay.core.errors import ConfigurationError
 from forestay.embedded.broker import EmbeddedBroker
-from forestay.settings import KafkaSettings, TopicSettings
+from forestay.settings import TOPIC_ROLES, KafkaSettings, TopicSettings
 from forestay.shell.topics import declare, describe, end_offsets, partition_counts
 
 pytest_plugins = ("support.kafka_plugin",)
@@ -31,8 +31,7 @@ async def kafka(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 def topics() -> TopicSettings:
     """Names of this test's own: the real Kafka is shared."""
     prefix = uuid.uuid4().hex[:8]
-    fields = ("clickstream", "clock", "identity", "actions", "decisions", "dead_letters", "features", "state")
-    return TopicSettings.model_validate({field: f"{prefix}-{field}" for field in fields})
+    return TopicSettings.model_validate({role: f"{prefix}-{role}" for role in TOPIC_ROLES})
 
 
 def make(kafka: KafkaSettings, name: str, partitions: int) -> None:

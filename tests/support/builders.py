@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from forestay.configuration import Configuration
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.deciding import Settled
 from forestay.core.decision.ladder import ModelIdentity
@@ -27,6 +28,8 @@ SOURCES: Final = Sources(TOPIC, CLOCK_TOPIC, "forestay-identity")
 #: 2026-01-01T00:00:00Z
 START: Final = 1_767_225_600_000
 RULES: Final = Rules()
+#: Stands for the digest of all that is set.
+DIGEST: Final = 32 * "0"
 MODEL: Final = ModelIdentity("churn_transformer", "7", horizon_days=60)
 
 #: A click event as JSON has it.
@@ -66,6 +69,11 @@ def tick(ts: int, offset: int = 0) -> SourceRecord:
     """Returns a clock record."""
     value = json.dumps({"ts": rfc3339(to_datetime(ts))}).encode()
     return SourceRecord(CLOCK_TOPIC, 0, offset, ts, None, value)
+
+
+def configuration(rules: Rules = RULES) -> Configuration:
+    """Returns what a worker runs with: the catalogue of `catalogue()`."""
+    return Configuration(rules, catalogue(), DIGEST)
 
 
 def offer(offer_id: str = "o1", **more: Any) -> dict[str, Any]:

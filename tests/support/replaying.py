@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from support.fakes import hashing_model
 
+from forestay.catalogue_file import load_catalogue
 from forestay.core.decision.ladder import ModelIdentity
 from forestay.core.partition import Partition, Sources
 from forestay.core.record import OutputRecord, SourceRecord
@@ -14,7 +15,6 @@ from forestay.core.rules import Rules
 from forestay.core.units import DAY, to_datetime
 from forestay.recording import open_recording
 from forestay.settings import DEFAULT_CATALOGUE
-from forestay.shell.worker import load_catalogue
 from forestay_schemas import ClockRecord
 
 FOLDER: Final = Path(__file__).parents[1] / "replay"

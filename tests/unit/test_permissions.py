@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from forestay.cli.main import app
-from forestay.settings import AdapterSettings, Settings
-from forestay.shell.permissions import ROLES, Grant, Part, commands, needed
+from forestay.settings import TOPIC_ROLES, AdapterSettings, Settings
+from forestay.shell.permissions import Grant, Part, commands, needed
 from forestay.shell.topics import roles
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
@@ -23,7 +23,7 @@ def test_the_page_lists_exactly_the_commands_for_each_part(part: Part) -> None:
 
 
 def test_every_topic_of_the_settings_has_its_permissions() -> None:
-    assert tuple(roles(Settings().topics)) == ROLES
+    assert tuple(roles(Settings().topics)) == TOPIC_ROLES
 
 
 def test_one_command_gives_all_names_the_same_operations() -> None:

@@ -33,7 +33,17 @@ def outputs() -> tuple[Decision, RetentionAction]:
 
 def test_the_package_offers_exactly_these_names() -> None:
     contracts = ["Candidate", "Churn", "ClickEvent", "ClockRecord", "Decision", "ExperimentArm", "Item"]
-    contracts += ["PolicyStamp", "Reason", "RetentionAction", "Suppressed", "Trigger"]
+    contracts += [
+        "LedgerBatch",
+        "LedgerCommit",
+        "LedgerRecord",
+        "LedgerStart",
+        "PolicyStamp",
+        "Reason",
+        "RetentionAction",
+        "Suppressed",
+        "Trigger",
+    ]
     words = ["ActionKind", "EventName", "Rung", "TriggerKind"]
     assert set(forestay_schemas.__all__) == {*contracts, *words, "rfc3339"}
     assert all(hasattr(forestay_schemas, name) for name in forestay_schemas.__all__)

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from faust.types import TP
-from support.builders import MODEL, catalogue
+from support.builders import DIGEST, MODEL, configuration
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
-from forestay.core.rules import Rules
 from forestay.core.state.mark import PartitionMark
 from forestay.settings import Settings
 from forestay.shell import engine as module
@@ -47,9 +46,9 @@ def engine_for(failures: list[BaseException]) -> Engine:
     source: Any = None
     scorer = FakeScorer(MODEL, hashing_model("a"))
     outside = Outside(
-        scorer, FakePublisher(), source, settings.topics, settings.worker, Timings(), Placement("murmur2", 1)
+        scorer, FakePublisher(), source, settings.topics, settings.worker, Timings(), Placement("murmur2", 1), DIGEST
     )
-    return Engine(settings, Rules(), catalogue(), outside, failures.append)
+    return Engine(settings, configuration(), outside, failures.append)
 
 
 async def test_a_handover_during_recovery_starts_nothing_and_the_next_assignment_reads_anew(

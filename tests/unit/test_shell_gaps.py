@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from faust.types import TP
-from support.builders import MODEL, SOURCES, TOPIC, catalogue, click, source, user
+from support.builders import DIGEST, MODEL, SOURCES, TOPIC, catalogue, click, source, user
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
 from forestay.core.partition import Partition, Restored
@@ -58,9 +58,9 @@ def line(offsets: list[int]) -> Line:
     scorer = FakeScorer(MODEL, hashing_model("a"))
     settings = WorkerSettings(commit_interval_seconds=60)
     outside: Any = Outside(
-        scorer, FakePublisher(), log, TopicSettings(), settings, Timings(), Placement("murmur2", 1)
+        scorer, FakePublisher(), log, TopicSettings(), settings, Timings(), Placement("murmur2", 1), DIGEST
     )
-    return Line(log, Pipeline(core, Restored([], []), 0, 1, outside))
+    return Line(log, Pipeline(core, Restored([], []), range(0), 1, outside))
 
 
 async def test_marks_of_transactions_are_passed_over_though_a_fetch_is_always_ahead() -> None:

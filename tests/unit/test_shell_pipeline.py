@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from support.builders import MODEL, SOURCES, catalogue
+from support.builders import DIGEST, MODEL, SOURCES, catalogue
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
 from forestay.core.partition import Partition, Restored
@@ -36,8 +36,8 @@ async def test_identity_records_travel_to_all_partitions_at_once_and_stay_in_ord
     source: Any = None
     scorer = FakeScorer(MODEL, hashing_model("a"))
     topics = TopicSettings()
-    outside = Outside(scorer, publisher, source, topics, WorkerSettings(), Timings(), placement)
-    pipeline = Pipeline(Partition(0, SOURCES, Rules(), catalogue()), Restored([], []), 0, 1, outside)
+    outside = Outside(scorer, publisher, source, topics, WorkerSettings(), Timings(), placement, DIGEST)
+    pipeline = Pipeline(Partition(0, SOURCES, Rules(), catalogue()), Restored([], []), range(0), 1, outside)
     records = [OutputRecord(f"u{n % 50}".encode(), str(n).encode()) for n in range(500)]
     async with asyncio.timeout(10):
         await pipeline._publish_identity(records)

@@ -10,9 +10,8 @@ import pytest_asyncio
 from aiokafka.errors import IllegalStateError
 from faust.transport.consumer import Fetcher
 from faust.types import TP
-from support.builders import TOPIC, catalogue, click, source
+from support.builders import TOPIC, click, configuration, source
 
-from forestay.core.rules import Rules
 from forestay.settings import Settings
 from forestay.shell.app import RetentionApp
 from forestay.shell.transport import Chunk, ChunkConsumer
@@ -24,7 +23,7 @@ class FullWorker:
     """An app whose agent takes nothing, so that its fetcher waits for room; nothing is connected."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.app = RetentionApp(Settings(), Rules(), catalogue(), 1)
+        self.app = RetentionApp(Settings(), configuration(), 1)
         self.chunks: Any = aiter(self.app._chunks)
         self.fetched: deque[int] = deque(range(100))
         self.may_fetch = asyncio.Event()

@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 from tritonclient.utils import InferenceServerException
 
 from forestay import compiled
+from forestay.catalogue_file import load_catalogue
 from forestay.cli.errors import explain
 from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.formats import decoder_of
@@ -21,7 +22,6 @@ from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.scorer import identity
 from forestay.shell.topics import admin_client, check_all, partition_counts
 from forestay.shell.triton_clients import advice, client_options
-from forestay.shell.worker import load_catalogue
 from forestay.trigger_file import load_triggers
 
 #: How long Triton may take for an answer of the doctor's (seconds).

@@ -40,6 +40,9 @@ from forestay_schemas.types import TriggerKind
 
 #: No bound on how many users one batch wakes.
 ALL: Final[int] = 2**60
+#: Users a worker wakes in one batch by the time a record tells: after an outage thousands are silent at once, and
+#: what they ask for is decided and made durable in portions.
+MOST_WOKEN: Final[int] = 2_000
 
 
 class _UnfinishedError(Exception):

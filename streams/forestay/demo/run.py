@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from forestay import compiled
+from forestay.catalogue_file import load_catalogue
 from forestay.core.errors import ForestayError
 from forestay.demo.books import Evidence, keep_books
 from forestay.demo.harvest import Harvest
@@ -27,7 +28,6 @@ from forestay.embedded.errors import ProcessFailedError
 from forestay.embedded.process import describe_status
 from forestay.settings import Settings
 from forestay.shell.topics import end_offsets
-from forestay.shell.worker import load_catalogue
 
 #: What a run writes at its end; an earlier run's must not be taken for this one's.
 _WRITTEN = ("report.html", "summary.json")

@@ -1,6 +1,7 @@
 """All settings: groups by what they are about, and from where they are loaded (`settings/loading.py`)."""
 
 from forestay.settings.connections import (
+    TOPIC_ROLES,
     TopicSettings,
     TritonSettings,
     WebSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "CONFIG_VARIABLE",
     "DEFAULT_CATALOGUE",
     "DEFAULT_CONFIG",
+    "TOPIC_ROLES",
     "AdapterSettings",
     "ClockSource",
     "EngineSettings",

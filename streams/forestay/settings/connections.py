@@ -1,7 +1,7 @@
 """Topics, Triton, and the worker's own web port."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -13,6 +13,19 @@ from forestay import access
 from forestay.core.partition import Sources
 from forestay.settings.group import Group
 
+#: What the topics are for: sources first, then outputs, then state.
+TOPIC_ROLES: Final = (
+    "clickstream",
+    "clock",
+    "identity",
+    "actions",
+    "decisions",
+    "dead_letters",
+    "features",
+    "ledger",
+    "state",
+)
+
 
 class TopicSettings(Group):
     """Names of the topics, and how they are declared."""
@@ -23,6 +36,7 @@ class TopicSettings(Group):
     decisions: str = "retention-decisions"
     dead_letters: str = "clickstream-dlq"
     features: str = "forestay-features"
+    ledger: str = "forestay-ledger"
     identity: str = "forestay-identity"
     state: str = "forestay-user-state-changelog"
     partitions: int = Field(default=4, ge=1, le=10_000, description="of every topic, when declared")
@@ -33,9 +47,8 @@ class TopicSettings(Group):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Returns all topic names: sources first, then outputs, then state."""
-        sources = (self.clickstream, self.clock, self.identity)
-        return (*sources, self.actions, self.decisions, self.dead_letters, self.features, self.state)
+        """Returns all topic names, in the order of `TOPIC_ROLES`."""
+        return tuple(getattr(self, role) for role in TOPIC_ROLES)
 
     @property
     def sources(self) -> Sources:

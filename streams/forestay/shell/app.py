@@ -13,9 +13,8 @@ from faust.types import TP, EventT
 from faust.types.transports import TransportT
 from mode import CrashingSupervisor
 
-from forestay.core.decision.catalogue import Catalogue
+from forestay.configuration import Configuration
 from forestay.core.errors import ForestayError
-from forestay.core.rules import Rules
 from forestay.settings import ClockSource, Settings, ValueFormat
 from forestay.shell.clock import ClockTeller
 from forestay.shell.engine import Engine, HandoverError
@@ -46,7 +45,7 @@ class RetentionApp(faust.App):
 
     BootStrategy = _Boot
 
-    def __init__(self, settings: Settings, rules: Rules, catalogue: Catalogue, partitions: int) -> None:
+    def __init__(self, settings: Settings, configuration: Configuration, partitions: int) -> None:
         """Composes the worker; nothing connects before it starts. `partitions` is how many each topic has."""
         kafka = settings.kafka
         super().__init__(
@@ -79,9 +78,10 @@ class RetentionApp(faust.App):
             settings.worker,
             self.timings,
             placement,
+            configuration.digest,
             self._schemas,
         )
-        self.engine = Engine(settings, rules, catalogue, outside, self._fail)
+        self.engine = Engine(settings, configuration, outside, self._fail)
         self.web_port = WebPort(settings.web, {"/live": self._live, "/ready": self._ready})
         self._chunks = self.channel(maxsize=_CHUNKS)
         self.agent(self._chunks, name="retention", supervisor_strategy=CrashingSupervisor)(self._retention)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from faust.types import TP
 
 from forestay import compiled
-from forestay.core.decision.catalogue import Catalogue
+from forestay.configuration import Configuration
 from forestay.core.errors import ForestayError
 from forestay.core.partition import Partition
-from forestay.core.rules import Rules
 from forestay.settings import Settings
 from forestay.shell.pipeline import Outside, Pipeline
 from forestay.shell.recovery import Recovered, recover
@@ -29,15 +28,13 @@ class Engine:
     def __init__(
         self,
         settings: Settings,
-        rules: Rules,
-        catalogue: Catalogue,
+        configuration: Configuration,
         outside: Outside,
         on_failure: Callable[[BaseException], None],
     ) -> None:
         """`on_failure` is called once with what stopped a pipeline; the worker must then stop."""
         self._settings = settings
-        self._rules = rules
-        self._catalogue = catalogue
+        self._configuration = configuration
         self._outside = outside
         self._on_failure = on_failure
         self._pipelines: dict[int, Pipeline] = {}
@@ -69,13 +66,14 @@ class Engine:
         core = Partition(
             number,
             self._settings.topics.sources,
-            self._rules,
-            self._catalogue,
+            self._configuration.rules,
+            self._configuration.catalogue,
             self._outside.decoder,
             self._outside.placement.partition,
         )
         restored = core.restore(recovered.users, recovered.mark, recovered.made)
-        pipeline = Pipeline(core, restored, recovered.decisions_end, generation, self._outside)
+        since = recovered.mark.decisions if recovered.mark else 0
+        pipeline = Pipeline(core, restored, range(since, recovered.decisions_end), generation, self._outside)
         self._pipelines[number] = pipeline
         task = asyncio.create_task(pipeline.run(), name=f"partition-{number}")
         task.add_done_callback(self._ended)

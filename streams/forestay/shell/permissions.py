@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import TopicAuthorizationFailedError, for_code
 
 from forestay.access import AccessError
-from forestay.settings import KafkaSettings, Settings
+from forestay.settings import TOPIC_ROLES, KafkaSettings, Settings
 from forestay.shell.kafka_access import may_join
 from forestay.shell.topics import admin_client
 
@@ -25,7 +25,6 @@ CREATE: Final = "Create"
 DESCRIBE_CONFIGS: Final = "DescribeConfigs"
 #: How an administrator reaches the broker.
 _ADMIN: Final = "--bootstrap-server HOST:PORT --command-config admin.properties"
-ROLES: Final = ("clickstream", "clock", "identity", "actions", "decisions", "dead_letters", "features", "state")
 
 
 class Part(StrEnum):
@@ -59,15 +58,16 @@ _TOPICS: Final[Mapping[Part, Mapping[str, tuple[str, ...]]]] = {
         "decisions": (READ, WRITE),
         "dead_letters": (WRITE,),
         "features": (WRITE,),
+        "ledger": (WRITE,),
         "state": (READ, WRITE),
     },
     Part.ADAPTER: {"clickstream": (WRITE,), "dead_letters": (WRITE,)},
     Part.SEND: {"clickstream": (WRITE,)},
     Part.TAIL: dict.fromkeys(("actions", "decisions", "dead_letters"), (READ,)),
-    Part.RECORDER: dict.fromkeys(ROLES, (READ,)),
-    Part.DECLARE: dict.fromkeys(ROLES, (CREATE, DESCRIBE)),
-    Part.DESCRIBE: dict.fromkeys(ROLES, (READ, DESCRIBE_CONFIGS)),
-    Part.DOCTOR: dict.fromkeys(ROLES, (DESCRIBE,)),
+    Part.RECORDER: dict.fromkeys(TOPIC_ROLES, (READ,)),
+    Part.DECLARE: dict.fromkeys(TOPIC_ROLES, (CREATE, DESCRIBE)),
+    Part.DESCRIBE: dict.fromkeys(TOPIC_ROLES, (READ, DESCRIBE_CONFIGS)),
+    Part.DOCTOR: dict.fromkeys(TOPIC_ROLES, (DESCRIBE,)),
 }
 
 

@@ -1,13 +1,14 @@
 """One partition's way from chunks to durable decisions: the batch, and the barrier (design D3).
 
 For each batch: apply, score, settle; then decisions durable, then actions durable. Between batches, at
-most once a commit interval: changed users and the mark durable, then offsets committed. A failure anywhere
-raises out of `run`, and nothing after it is acknowledged.
+most once a commit interval: the ledger's entries durable, then changed users and the mark, then offsets
+committed. A failure anywhere raises out of `run`, and nothing after it is acknowledged.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol
 
 from faust.types import TP
@@ -15,7 +16,8 @@ from faust.types import TP
 from forestay.core.decision.situation import Situation
 from forestay.core.decoding.values import ValueDecoder
 from forestay.core.event import NEVER
-from forestay.core.partition import Applied, Partition, Restored
+from forestay.core.ledger import Ledger, Taken
+from forestay.core.partition import MOST_WOKEN, Applied, Partition, Restored
 from forestay.core.record import OutputRecord, Record
 from forestay.settings import ClockSource, TopicSettings, WorkerSettings
 from forestay.shell.placement import Placement
@@ -26,9 +28,6 @@ from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk
 from forestay_schemas import Decision, RetentionAction
 
-#: Users woken in one batch by the time a record tells: after an outage thousands are silent at once, and what they
-#: ask for is decided and made durable in portions.
-_MOST_WOKEN = 2_000
 #: Chunks waiting in front of one partition; with the one in work they bound its memory.
 _WAITING = 2
 
@@ -53,6 +52,7 @@ class Outside(NamedTuple):
     settings: WorkerSettings
     timings: Timings
     placement: Placement
+    configuration: str
     schemas: Schemas | None = None
 
     @property
@@ -68,14 +68,16 @@ class Pipeline:
         self,
         core: Partition,
         restored: Restored,
-        decisions_end: int,
+        decisions: range,
         generation: int,
         outside: Outside,
     ) -> None:
-        """`restored`: what is to be written again; `decisions_end`: end of the decision log at recovery."""
+        """`restored`: what is to be written again; `decisions`: the log's offsets from the mark to the end."""
         self.core = core
         self._restored = restored
-        self._decisions_end = decisions_end
+        self._decisions_end = decisions.stop
+        self._ledger = Ledger(core, generation, outside.configuration)
+        self._ledger.start(decisions, version("forestay"))
         self._generation = generation
         self._outside = outside
         self._inbox: asyncio.Queue[Chunk | None] = asyncio.Queue(_WAITING)
@@ -170,14 +172,23 @@ class Pipeline:
         outside, timings = self._outside, self._outside.timings
         if outside.schemas is not None:
             await outside.schemas.prepare(topic, records)
+        begin, now = self.core.positions.get(topic, 0), self._now()
         with timings.stage("apply"):
-            applied = self.core.apply(topic, records, self._now(), _MOST_WOKEN)
+            applied = self.core.apply(topic, records, now, MOST_WOKEN)
         with timings.stage("score"):
             probabilities = await self._score(applied.situations)
         with timings.stage("decide"):
             settled = self.core.settle(applied.situations, probabilities, outside.scorer.model)
             actions = [_output(action) for action in settled.actions]
             decisions = [_output(decision) for decision in settled.decisions]
+            taken = Taken(topic, begin, self.core.positions[topic], applied.taken < len(records), now)
+            made = {
+                "decisions": decisions,
+                "actions": actions,
+                "dead_letters": applied.dead_letters,
+                "features": applied.features,
+            }
+            self._ledger.batch(taken, outside.scorer.model, made)
         with timings.stage("publish"):
             await self._publish(applied, decisions, actions)
         if applied.flood is not None:
@@ -240,8 +251,9 @@ class Pipeline:
             return
         with self._outside.timings.stage("encode"):
             records = self.core.checkpoint(self._decisions_end, self._generation)
+            entries = self._ledger.commit(self._decisions_end, records)
         self._committed = dict(self.core.positions)
-        self._commit = asyncio.create_task(self._make_durable(records, self._committed))
+        self._commit = asyncio.create_task(self._make_durable(entries, records, self._committed))
 
     async def _finish_commit(self) -> None:
         """Awaits the commit under way, and raises what went wrong in it."""
@@ -252,7 +264,11 @@ class Pipeline:
             # States that leave for another partition may be sent now, and not before.
             await self._publish_identity(self.core.durable())
 
-    async def _make_durable(self, records: list[OutputRecord], positions: dict[str, int]) -> None:
+    async def _make_durable(
+        self, entries: list[OutputRecord], records: list[OutputRecord], positions: dict[str, int]
+    ) -> None:
+        # No state without the entries that tell how it came about.
+        await self._outside.publisher.publish(self._outside.topics.ledger, self.core.number, entries)
         await self._outside.publisher.publish(self._outside.topics.state, self.core.number, records)
         await self._outside.source.commit_positions(
             {TP(topic, self.core.number): position for topic, position in positions.items()}

@@ -15,7 +15,7 @@ from kafka.errors import CoordinatorNotAvailableError, TopicAlreadyExistsError, 
 
 from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.core.units import DAY
-from forestay.settings import KafkaSettings, TopicSettings
+from forestay.settings import TOPIC_ROLES, KafkaSettings, TopicSettings
 from forestay.shell.kafka_access import check_access
 from forestay.shell.kafka_clients import connection_options
 
@@ -35,6 +35,7 @@ _RETENTION: Final = {
     "decisions": 30,
     "dead_letters": 30,
     "features": 7,
+    "ledger": 30,
 }
 #: Settings worth a look in a description.
 SHOWN_CONFIGS: Final = ("cleanup.policy", "retention.ms", "min.insync.replicas", "max.message.bytes")
@@ -79,9 +80,8 @@ class TopicDescription(NamedTuple):
 
 
 def roles(topics: TopicSettings) -> dict[str, str]:
-    """Returns the topics' names by what they are for, in the order sources, outputs, state."""
-    names = ("clickstream", "clock", "identity", "actions", "decisions", "dead_letters", "features", "state")
-    return dict(zip(names, topics.names, strict=True))
+    """Returns the topics' names by what they are for."""
+    return dict(zip(TOPIC_ROLES, topics.names, strict=True))
 
 
 @contextmanager

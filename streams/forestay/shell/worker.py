@@ -2,22 +2,18 @@
 
 import asyncio
 import sys
-from pathlib import Path
 from typing import Any
 
 import faust
 import uvloop
-import yaml
-from pydantic import ValidationError
 
-from forestay.core.decision.catalogue import Catalogue
-from forestay.core.errors import ConfigurationError, ForestayError
-from forestay.settings import Settings, cannot_work
+from forestay.configuration import load_configuration
+from forestay.core.errors import ForestayError
+from forestay.settings import Settings
 from forestay.shell.app import RetentionApp
 from forestay.shell.memory import settle_memory
 from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.topics import check_all, partition_counts
-from forestay.trigger_file import load_triggers
 
 
 class _Worker(faust.Worker):
@@ -34,8 +30,7 @@ def run(settings: Settings) -> int:
         ConfigurationError: the catalogue or the topics cannot work, or Kafka does not let us do what we must.
         kafka.errors.KafkaError: no broker answers.
     """
-    catalogue = load_catalogue(settings.catalogue)
-    rules = settings.engine.rules(settings.features, load_triggers(settings.triggers).rules())
+    configuration = load_configuration(settings)
     check_allowed(settings.kafka, needed(Part.WORKER, settings))
     counts = partition_counts(settings.kafka, settings.topics.names)
     check_all(counts, settings.topics)
@@ -43,7 +38,7 @@ def run(settings: Settings) -> int:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     settle_memory()
-    app = RetentionApp(settings, rules, catalogue, counts[settings.topics.clickstream])
+    app = RetentionApp(settings, configuration, counts[settings.topics.clickstream])
     worker = _Worker(
         app,
         loglevel=settings.worker.log_level.upper(),
@@ -60,23 +55,6 @@ def run(settings: Settings) -> int:
             # Said once more as the last line, below what Faust tells of its own end.
             print(f"forestay: {failure}", file=sys.stderr)  # noqa: T201
         return int(end.code or 0)
-
-
-def load_catalogue(path: Path) -> Catalogue:
-    """Returns the catalogue in the YAML file `path`.
-
-    Raises:
-        ConfigurationError: it is missing, is no YAML, or breaks the catalogue's contract.
-    """
-    try:
-        with path.open() as file:
-            return Catalogue.model_validate(yaml.safe_load(file))
-    except OSError as error:
-        raise ConfigurationError(f"the catalogue {path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"the catalogue {path} is not YAML: {error}") from error
-    except ValidationError as error:
-        raise cannot_work(f"the catalogue {path}", error) from error
 
 
 def logging_config(level: str) -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""All that decides what the core makes of its records: rules and catalogue, and a digest that names them."""
+
+from typing import Final, NamedTuple
+
+from forestay.catalogue_file import load_catalogue
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.hashing import identifier
+from forestay.core.rules import Rules
+from forestay.settings import Settings
+from forestay.trigger_file import load_triggers
+
+#: Bounds memory and changes nothing that comes out.
+_WITHOUT_EFFECT: Final = {"live_users"}
+
+
+class Configuration(NamedTuple):
+    """What a partition is made with. `digest` is 32 hexadecimal digits, as in the ledger."""
+
+    rules: Rules
+    catalogue: Catalogue
+    digest: str
+
+
+def load_configuration(settings: Settings) -> Configuration:
+    """Reads the files that `settings` name.
+
+    Raises:
+        ConfigurationError: the catalogue or the triggers cannot work.
+    """
+    catalogue, triggers = load_catalogue(settings.catalogue), load_triggers(settings.triggers)
+    rules = settings.engine.rules(settings.features, triggers.rules())
+    digest = identifier(
+        settings.engine.model_dump_json(exclude=_WITHOUT_EFFECT),
+        settings.features.model_dump_json(),
+        settings.format.clickstream,
+        triggers.model_dump_json(),
+        catalogue.model_dump_json(),
+    )
+    return Configuration(rules, catalogue, digest)

@@ -1,0 +1,137 @@
+"""What the ledger says of a partition (design D5): enough to make every batch again, and to see where it differs."""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+from xxhash import xxh3_128_hexdigest
+
+from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.event import NEVER
+from forestay.core.partition import Partition
+from forestay.core.record import OutputRecord
+from forestay.core.units import to_datetime
+from forestay_schemas.ledger import Digested, LedgerBatch, LedgerCommit, LedgerModel, LedgerStart
+
+_NULL: Final = -1
+
+
+class Taken(NamedTuple):
+    """What a batch took of its topic: offsets from `begin` to `end` (exclusive).
+
+    `more`: it was given the next record too. `now` is the wall clock it was told (milliseconds), `NEVER` if none.
+    """
+
+    topic: str
+    begin: int
+    end: int
+    more: bool
+    now: int
+
+
+class Ledger:
+    """The entries of one partition since it was taken over, in order.
+
+    They are written with the commit that makes their batches durable: of what is made again after a crash there is
+    no entry, but for the last commit's where the crash came between its entries and its state.
+    """
+
+    def __init__(self, partition: Partition, generation: int, configuration: str) -> None:
+        """`generation` is the consumer group's, `configuration` the digest of all that decides what comes out."""
+        self._partition = partition
+        self._generation = generation
+        self._configuration = configuration
+        self._entries: list[OutputRecord] = []
+        self._model: tuple[ModelIdentity, LedgerModel] | None = None
+
+    def start(self, decisions: range, version: str) -> None:
+        """Enters that the partition was taken over; `decisions` are the offsets of those taken as made."""
+        self._enter(
+            LedgerStart(
+                **self._place(),
+                positions=self._partition.positions,
+                decisions=decisions.start,
+                decisions_end=decisions.stop,
+                configuration=self._configuration,
+                forestay=version,
+            )
+        )
+
+    def batch(self, taken: Taken, model: ModelIdentity, made: Mapping[str, Sequence[OutputRecord]]) -> None:
+        """Enters a batch the partition has just worked off; `made` is what it wrote, by role of topic."""
+        self._enter(
+            LedgerBatch(
+                **self._place(),
+                topic=taken.topic,
+                begin=taken.begin,
+                end=taken.end,
+                more=taken.more,
+                now=_moment(taken.now),
+                model=self._stamp(model),
+                configuration=self._configuration,
+                made={role: digested(records) for role, records in made.items() if records},
+            )
+        )
+
+    def commit(self, decisions: int, state: Sequence[OutputRecord]) -> list[OutputRecord]:
+        """Enters a commit, and returns all entries that were not handed out yet, to be written before its state.
+
+        `decisions` is the end of the decision topic, `state` what the partition's checkpoint gave.
+        """
+        self._enter(
+            LedgerCommit(
+                **self._place(),
+                positions=self._partition.positions,
+                decisions=decisions,
+                state=digested(state),
+            )
+        )
+        entries, self._entries = self._entries, []
+        return entries
+
+    def _enter(self, entry: LedgerStart | LedgerBatch | LedgerCommit) -> None:
+        self._entries.append(OutputRecord(None, entry.model_dump_json().encode()))
+
+    def _place(self) -> dict[str, Any]:
+        partition = self._partition
+        return {
+            "partition": partition.number,
+            "generation": self._generation,
+            "clock": _moment(partition.clock),
+            "watermark": _moment(partition.watermark),
+        }
+
+    def _stamp(self, model: ModelIdentity) -> LedgerModel:
+        """Returns the model's name as the ledger has it, made once a model."""
+        if self._model is None or self._model[0] is not model:
+            stamp = LedgerModel(name=model.name, version=model.version, horizon_days=model.horizon_days)
+            self._model = (model, stamp)
+        return self._model[1]
+
+
+def digested(records: Sequence[OutputRecord]) -> Digested:
+    """Returns how many records there are, and their digest."""
+    return Digested(records=len(records), digest=digest(records))
+
+
+def digest(records: Sequence[OutputRecord]) -> str:
+    """Returns 32 hexadecimal digits that change with any record, or with their order.
+
+    XXH3 (128 bits, not cryptographic: it finds what differs, not who forged it) over: the lengths in bytes of all
+    keys, of all values, and the number of headers of each record; the lengths of names and values of all headers, in
+    turn; all as 8 bytes little-endian, -1 for null; then all keys, all values, all names and values of headers.
+    """
+    keys = [record.key for record in records]
+    values = [record.value for record in records]
+    headers = [record.headers for record in records]
+    parts = [part for own in headers for name, content in own for part in (name.encode(), content)]
+    lengths = array("q", [_NULL if part is None else len(part) for part in chain(keys, values)])
+    lengths.extend(map(len, headers))
+    lengths.extend(_NULL if part is None else len(part) for part in parts)
+    return xxh3_128_hexdigest(b"".join([lengths.tobytes(), *(part for part in chain(keys, values, parts) if part)]))
+
+
+def _moment(milliseconds: int) -> datetime | None:
+    return None if milliseconds == NEVER else to_datetime(milliseconds)
