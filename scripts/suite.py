@@ -1,8 +1,8 @@
 """Runs pytest, without the tests of training where there is no torch, and says so above the closing line.
 
 `scripts/test` calls it in an environment that is set up: `python scripts/suite.py [--serving] [-- PYTEST ARGUMENTS]`.
-The tests run on the plain-Python core, which coverage can see; the core's own beside them once more on the compiled
-one.
+Tests at the edges mostly wait for brokers and servers: the others run beside them, first on the plain-Python core,
+which coverage can see, then the core's own once more on the compiled one.
 """
 
 import argparse
@@ -12,7 +12,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from threading import Thread
+from typing import IO, Final
 
 import pytest
 
@@ -21,6 +22,9 @@ MARKER: Final = "training"
 FOLDER: Final = Path("tests", "training")
 #: What the compiled core must pass as well.
 CORE: Final = (*sorted(map(str, Path("tests", "unit").glob("test_core_*.py"))), "tests/property", "tests/replay")
+#: Tests that wait for processes of their own, and those that compute.
+EDGES: Final = ("tests/contract", "tests/integration")
+BESIDE: Final = ("tests/unit", "tests/property", "tests/replay", str(FOLDER))
 NOTICE: Final = f"{FOLDER} and all else marked '{MARKER}': no torch here; scripts/test (make test) runs them"
 
 
@@ -49,13 +53,25 @@ class LeftOut:
         terminalreporter.line(NOTICE)
 
 
-class CompiledRun:
-    """The core's tests on the compiled core, if there is one: beside the rest, which mostly waits for brokers."""
+class Beside(Thread):
+    """What runs beside the tests at the edges, one after the other; what it says is kept until it is asked for."""
 
-    def __init__(self) -> None:
-        """Starts it."""
-        environment = {**os.environ, "FORESTAY_CORE": "compiled"}
+    def __init__(self, options: Sequence[str], coverage_file: Path) -> None:
+        """Starts it; `options` are the suite's own."""
+        super().__init__(name="beside")
+        self._options = options
+        self._coverage_file = coverage_file
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - read when it has ended
+        self._code = 1
+        self.start()
+
+    def run(self) -> None:
+        """Runs the tests on the plain core, then those of the core on the compiled one, if there is one."""
+        plain = run_tests(BESIDE, self._options, self._coverage_file, self._said)
+        self._code = self._compiled() or plain
+
+    def _compiled(self) -> int:
+        environment = {**os.environ, "FORESTAY_CORE": "compiled"}
         tried = subprocess.run(
             [sys.executable, "-c", "import forestay.core.event"],
             env=environment,
@@ -63,22 +79,59 @@ class CompiledRun:
             text=True,
             check=False,
         )
-        self._left_out = (tried.stderr.splitlines() or ["?"])[-1] if tried.returncode else ""
+        if tried.returncode:
+            why = (tried.stderr.splitlines() or ["?"])[-1]
+            self._said.write(f"LEFT OUT: the tests on the compiled core: {why}\n".encode())
+            return 0
+        self._said.write(b"== tests on the compiled core\n")
+        self._said.flush()
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CORE]
-        if not self._left_out:
-            self._process = subprocess.Popen(  # noqa: S603
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=self._said, stderr=subprocess.STDOUT
-            )
+        return subprocess.run(  # noqa: S603
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
 
     def end(self) -> int:
         """Waits for it, prints what it said, and returns pytest's exit code."""
-        if self._left_out:
-            print(f"LEFT OUT: the tests on the compiled core: {self._left_out}")
-            return 0
-        code = self._process.wait()
+        self.join()
         self._said.seek(0)
-        print("== tests on the compiled core", self._said.read().decode(errors="replace"), sep="\n", flush=True)
-        return code
+        print("== beside them", self._said.read().decode(errors="replace"), sep="\n", flush=True)
+        self._said.close()
+        return self._code
+
+
+def run_tests(folders: Sequence[str], options: Sequence[str], coverage_file: Path, said: IO[bytes] | None) -> int:
+    """Runs the tests in `folders` in a process of their own, with coverage; returns pytest's exit code."""
+    packages = ["forestay", "forestay_schemas", *([] if "--serving" in options else ["forestay_training"])]
+    covered = [f"--cov={package}" for package in packages]
+    return subprocess.run(  # noqa: S603 - this file itself
+        [sys.executable, __file__, *options, "--", *covered, "--cov-report=", "--durations=10", *folders],
+        env={**os.environ, "COVERAGE_FILE": str(coverage_file)},
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=None if said is None else subprocess.STDOUT,
+        check=False,
+    ).returncode
+
+
+def run_all(options: Sequence[str]) -> int:
+    """Runs every test and reports what they covered; returns pytest's exit code."""
+    with tempfile.TemporaryDirectory(prefix="forestay-coverage-") as name:
+        # A folder each: processes that tests start leave their files beside.
+        files = [Path(name, lane, "coverage") for lane in ("edges", "beside")]
+        for file in files:
+            file.parent.mkdir()
+        beside = Beside(options, files[1])
+        code = run_tests(EDGES, options, files[0], None)
+        code = beside.end() or code
+        coverage = [sys.executable, "-m", "coverage"]
+        subprocess.run([*coverage, "combine", "-q", *map(str, files)], check=True)  # noqa: S603
+        subprocess.run([*coverage, "report"], check=True)  # noqa: S603
+    return code
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -87,14 +140,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--serving", action="store_true", help="leave out training: there is no torch")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     asked = parser.parse_args(arguments)
-    packages = (
-        ["forestay", "forestay_schemas"] if asked.serving else ["forestay", "forestay_schemas", "forestay_training"]
-    )
-    options = [*(f"--cov={package}" for package in packages), "--cov-report=term:skip-covered", "--durations=10"]
-    # Who names tests wants these and no others.
-    compiled = None if asked.pytest else CompiledRun()
-    code = int(pytest.main([*options, *asked.pytest], plugins=[LeftOut()] if asked.serving else []))
-    return (compiled.end() if compiled else 0) or code
+    if asked.pytest:
+        # Who names tests wants these and no others.
+        return int(pytest.main(asked.pytest, plugins=[LeftOut()] if asked.serving else []))
+    return run_all(["--serving"] if asked.serving else [])
 
 
 if __name__ == "__main__":
