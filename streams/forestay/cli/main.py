@@ -11,10 +11,12 @@ from forestay.cli.commands import (
     backfill,
     config,
     demo,
+    diff,
     doctor,
     features,
     record,
     replay,
+    rerun,
     send,
     tail,
     topics,
@@ -98,6 +100,8 @@ app.command(rich_help_panel=_KAFKA)(record.record)
 app.command(rich_help_panel=_KAFKA)(replay.replay)
 app.command(rich_help_panel=_KAFKA)(adapt.adapt)
 app.command(rich_help_panel=_KAFKA)(backfill.backfill)
+app.command(rich_help_panel=_LOOK)(rerun.rerun)
+app.command(rich_help_panel=_LOOK)(diff.diff)
 app.command(rich_help_panel=_LOOK)(features.features)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)
 app.command(rich_help_panel=_LOOK)(config.config)

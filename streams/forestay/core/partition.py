@@ -127,6 +127,11 @@ class Partition:
         """Returns the event time that has been told, in milliseconds; `NEVER` before the first event."""
         return self._waking.clock
 
+    @property
+    def has_to_tell(self) -> bool:
+        """Says whether identity records wait for a checkpoint to be durable."""
+        return self._identities.has_to_tell()
+
     def restore(
         self, users: dict[str, bytes], mark: PartitionMark | None, made: Sequence[Decision] = ()
     ) -> "Restored":

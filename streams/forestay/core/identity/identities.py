@@ -180,6 +180,10 @@ class Identities:
                 repeated.extend(encode_identity(Ask(other, user_id)) for other in asked)
         return repeated
 
+    def has_to_tell(self) -> bool:
+        """Says whether something waits for a checkpoint to be durable."""
+        return bool(self._asks or self._leaving or self._outbox)
+
     def durable(self) -> list[OutputRecord]:
         """Returns what may be written now that the last checkpoint is durable, in this order."""
         ready, self._outbox = self._outbox, []

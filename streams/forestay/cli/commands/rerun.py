@@ -1,0 +1,52 @@
+"""`forestay rerun`: recordings through the core, with no broker."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from forestay.cli.console import print_json
+from forestay.cli.flags import settings_of
+
+
+def rerun(
+    ctx: typer.Context,
+    recordings: Annotated[
+        list[Path], typer.Argument(help="Recordings: Parquet, JSONL, or folders of parts.", show_default=False)
+    ],
+    *,
+    scores: Annotated[
+        Literal["recorded", "triton", "none"],
+        typer.Option(help="Of the recorded decisions, by Triton now, or the lower rungs of the ladder."),
+    ] = "recorded",
+    quiet_days: Annotated[
+        float, typer.Option(min=0, max=3_650, metavar="DAYS", help="Silence after the last record.")
+    ] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what is made there, .parquet or .jsonl.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The outcome as one JSON object.")] = False,
+) -> None:
+    """Run recordings through the core, with no broker: what would have been decided.
+
+    Events and clock records are taken in the order of recorded time, under the settings in force: catalogue,
+    triggers, rules. The same recordings, settings and scores make the same bytes. docs/replay.md says more.
+
+    **Examples**
+
+    ```
+    forestay rerun yesterday --out made.parquet
+    forestay rerun events.parquet decisions.parquet --set catalogue=offers.yaml
+    forestay rerun recordings/online-retail-ii.parquet --scores triton --json
+    ```
+    """
+    from forestay.cli import rerunning
+
+    wanted = rerunning.Wanted(recordings, scores, quiet_days, out)
+    ran = rerunning.run_through_core(settings_of(ctx), wanted)
+    if as_json:
+        print_json(rerunning.as_json(ran))
+        return
+    for line in rerunning.report_lines(ran):
+        typer.echo(line)

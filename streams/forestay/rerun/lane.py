@@ -1,0 +1,101 @@
+"""One partition of a rerun: batches in, what they make out. Which batches come is for others to say."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.deciding import Settled
+from forestay.core.decision.situation import Situation
+from forestay.core.decoding.values import ValueDecoder
+from forestay.core.errors import FloodError
+from forestay.core.event import NEVER
+from forestay.core.partition import MOST_WOKEN, Applied, Partition, Sources
+from forestay.core.record import OutputRecord, Record
+from forestay.core.rules import Rules
+from forestay.core.units import to_milliseconds
+from forestay.rerun.outputs import Kind, Made
+from forestay.rerun.scores import Answer
+from forestay_schemas import Decision, RetentionAction
+
+
+class Plan(NamedTuple):
+    """What a partition is made of: settings, and which partition a key belongs to."""
+
+    sources: Sources
+    rules: Rules
+    catalogue: Catalogue
+    place: Callable[[bytes], int]
+    decoder: ValueDecoder | None = None
+
+
+class Batch(NamedTuple):
+    """Records of one topic, and what the time was (milliseconds, `NEVER` for recorded time)."""
+
+    topic: str
+    records: Sequence[Record]
+    now: int = NEVER
+
+
+class Lane:
+    """The core of one partition. A batch is `apply`, then, with the answers, `settle`."""
+
+    def __init__(self, plan: Plan, number: int) -> None:
+        """Starts with an empty state."""
+        self.number = number
+        self.core = Partition(number, plan.sources, plan.rules, plan.catalogue, plan.decoder, plan.place)
+        self.decisions = 0
+        #: Records applied since the last checkpoint.
+        self.unwritten = 0
+        #: So many records failed that a worker would have stopped, once what the batch made is written.
+        self.flood: FloodError | None = None
+        self._applied: Applied | None = None
+
+    def apply(self, batch: Batch) -> Applied:
+        """Applies a batch; `Applied.taken` of its records were applied, and the rest is to be given again."""
+        applied = self.core.apply(batch.topic, batch.records, batch.now, MOST_WOKEN)
+        self.unwritten += applied.taken
+        self._applied = applied
+        return applied
+
+    def settle(self, answers: Sequence[Answer]) -> list[Made]:
+        """Decides on the situations of the batch just applied; returns all that it made."""
+        applied = self._applied
+        assert applied is not None  # noqa: S101 - a batch is applied before it is settled
+        self._applied = None
+        settled = self._settle(applied.situations, answers)
+        self.decisions += len(settled.decisions)
+        self.flood = applied.flood
+        return list(self._made(applied, settled))
+
+    def checkpoint(self) -> list[OutputRecord]:
+        """Makes the state durable, as far as a rerun goes; returns the identity records that waited for it."""
+        self.core.checkpoint(self.decisions, 0)
+        self.unwritten = 0
+        return self.core.durable()
+
+    def _settle(self, situations: Sequence[Situation], answers: Sequence[Answer]) -> Settled:
+        """Decides in order; a call of the core has one model."""
+        settled = Settled([], [])
+        pairs = zip(situations, answers, strict=True)
+        for _, group in groupby(pairs, key=lambda pair: id(pair[1].model)):
+            part = list(group)
+            known = {one.decision_id: answer.probability for one, answer in part if answer.probability is not None}
+            made = self.core.settle([*map(itemgetter(0), part)], known, part[0][1].model)
+            settled.decisions.extend(made.decisions)
+            settled.actions.extend(made.actions)
+        return settled
+
+    def _made(self, applied: Applied, settled: Settled) -> Iterator[Made]:
+        for kind, made in ((Kind.DECISIONS, settled.decisions), (Kind.ACTIONS, settled.actions)):
+            if made:
+                times = [to_milliseconds(one.decided_at) for one in made]
+                yield Made(kind, self.number, [*map(_output, made)], times)
+        for kind, records in ((Kind.DEAD_LETTERS, applied.dead_letters), (Kind.FEATURES, applied.features)):
+            if records:
+                yield Made(kind, self.number, records, [-1] * len(records))
+
+
+def _output(made: Decision | RetentionAction) -> OutputRecord:
+    return OutputRecord(made.user_id.encode(), made.model_dump_json().encode())

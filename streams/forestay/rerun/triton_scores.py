@@ -1,0 +1,52 @@
+"""Scores by Triton for a rerun: a server that does not answer ends it, where a worker would decide by rule."""
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from forestay.core.decision.situation import Situation
+from forestay.core.errors import ForestayError
+from forestay.rerun.scores import Answer
+from forestay.settings import TritonSettings
+from forestay.shell.scorer import TritonScorer
+
+#: A rerun is in no hurry: so long may one call take (seconds).
+_PATIENCE: Final = 60.0
+
+
+class TritonScores:
+    """A Triton server, asked from code that waits."""
+
+    def __init__(self, settings: TritonSettings) -> None:
+        """Connects when the context is entered."""
+        self._url = settings.url
+        patient = {"deadline_seconds": max(settings.deadline_seconds, _PATIENCE), "breaker_failures": 1_000_000}
+        self._scorer = TritonScorer(settings.model_copy(update=patient))
+        self._loop = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self._loop.run(self._scorer.__aenter__())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.run(self._scorer.__aexit__(kind, error, trace))
+        self._loop.close()
+
+    def answer(self, situations: Sequence[Situation]) -> list[Answer]:
+        """See `Scores.answer`.
+
+        Raises:
+            ForestayError: the server gave no answer.
+        """
+        if not situations:
+            return []
+        probabilities = self._loop.run(self._scorer.score([situation.input for situation in situations]))
+        if None in probabilities:
+            raise ForestayError(
+                f"Triton at {self._url} does not answer: start it, name another with --triton-url, or decide without"
+                " the model with --scores none"
+            )
+        return [Answer(probability, self._scorer.model) for probability in probabilities]
