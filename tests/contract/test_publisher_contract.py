@@ -1,4 +1,4 @@
-"""What every publisher promises: the suite runs on the fake, on the embedded broker and on a real Apache Kafka."""
+"""What every publisher promises: on the fake, the embedded broker and a real Apache Kafka, fenced there or not."""
 
 import asyncio
 import itertools
@@ -17,6 +17,7 @@ from forestay.core.record import OutputRecord
 from forestay.embedded.broker import EmbeddedBroker
 from forestay.settings import KafkaSettings
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.producer_ids import ProducerIds
 from forestay.shell.publisher import KafkaPublisher, Publisher, PublishError
 from forestay.shell.topics import admin_client
 
@@ -27,11 +28,12 @@ _NUMBERS = itertools.count()
 
 
 class Place(NamedTuple):
-    """A publisher, a topic of its own, and a way to read what is in a partition of it."""
+    """A publisher, a topic of its own whose offsets begin at `first`, and a way to read what is in a partition."""
 
     publisher: Publisher
     topic: str
     read: Callable[[int], Awaitable[list[OutputRecord]]]
+    first: int = 0
 
 
 @pytest_asyncio.fixture(
@@ -39,6 +41,7 @@ class Place(NamedTuple):
         "fake",
         pytest.param("embedded", marks=pytest.mark.embedded),
         pytest.param("kafka", marks=pytest.mark.kafka),
+        pytest.param("fenced", marks=pytest.mark.kafka),
     ]
 )
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
@@ -59,7 +62,15 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         server: KafkaServer = request.getfixturevalue("kafka_server")
         kafka = KafkaSettings(bootstrap_servers=server.bootstrap)
         async with KafkaPublisher(kafka, deadline=10) as publisher:
-            yield await on_kafka(kafka, publisher, topic)
+            place = await on_kafka(kafka, publisher, topic)
+            if request.param == "kafka":
+                yield place
+            else:
+                partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+                async with ProducerIds(kafka, deadline=10) as ids:
+                    publisher.write_as(await ids.claim(topic, partitions), partitions)
+                # The mark of the claim comes first.
+                yield place._replace(first=1)
 
 
 async def on_kafka(kafka: KafkaSettings, publisher: Publisher, topic: str) -> Place:
@@ -97,15 +108,15 @@ def numbered(count: int, size: int = 10) -> list[OutputRecord]:
 
 
 async def test_records_are_there_in_order_when_publish_returns(place: Place) -> None:
-    assert await place.publisher.publish(place.topic, 1, numbered(50)) == 50
+    assert await place.publisher.publish(place.topic, 1, numbered(50)) == place.first + 50
     assert await place.read(1) == numbered(50)
     assert await place.read(0) == await place.read(2) == []
 
 
 async def test_the_offset_after_the_last_record_goes_on_from_call_to_call(place: Place) -> None:
     ends = [await place.publisher.publish(place.topic, 0, numbered(count)) for count in (1, 3, 5)]
-    assert ends == [1, 4, 9]
-    assert await place.publisher.publish(place.topic, 2, numbered(2)) == 2
+    assert [end - place.first for end in ends] == [1, 4, 9]
+    assert await place.publisher.publish(place.topic, 2, numbered(2)) == place.first + 2
 
 
 async def test_publishing_nothing_writes_nothing(place: Place) -> None:
@@ -121,25 +132,25 @@ async def test_keys_values_and_headers_are_untouched(place: Place) -> None:
         OutputRecord(every_byte, b"null", ()),
         OutputRecord("žluť".encode(), None, (("h", b"tombstone"),)),
     ]
-    assert await place.publisher.publish(place.topic, 0, records) == 4
+    assert await place.publisher.publish(place.topic, 0, records) == place.first + 4
     assert await place.read(0) == records
 
 
 async def test_more_than_one_produce_batch_stays_in_order(place: Place) -> None:
     records = numbered(3_000, size=500)
-    assert await place.publisher.publish(place.topic, 0, records) == 3_000
+    assert await place.publisher.publish(place.topic, 0, records) == place.first + 3_000
     assert await place.read(0) == records
 
 
 async def test_one_record_may_be_larger_than_a_produce_batch(place: Place) -> None:
     records = [*numbered(2), OutputRecord(b"big", b"x" * 900_000), *numbered(2)]
-    assert await place.publisher.publish(place.topic, 0, records) == 5
+    assert await place.publisher.publish(place.topic, 0, records) == place.first + 5
     assert await place.read(0) == records
 
 
 async def test_calls_side_by_side_keep_each_others_order(place: Place) -> None:
     calls = [place.publisher.publish(place.topic, partition, numbered(200)) for partition in range(PARTITIONS)]
-    assert await asyncio.gather(*calls) == [200] * PARTITIONS
+    assert await asyncio.gather(*calls) == [place.first + 200] * PARTITIONS
     for partition in range(PARTITIONS):
         assert await place.read(partition) == numbered(200)
 

@@ -8,7 +8,13 @@ from aiokafka import AIOKafkaProducer
 from kafka import KafkaProducer
 from support.account import Account
 from support.kafka import KafkaServer
-from support.scenarios import await_decisions, await_state, stops_in_order, survives_a_newcomer, survives_kills
+from support.scenarios import (
+    await_decisions,
+    await_state,
+    stops_in_order,
+    survives_a_newcomer,
+    survives_kills,
+)
 from support.workers import environment, worker
 
 from forestay.settings import ClockSource, KafkaSettings, Settings, TopicSettings, TritonSettings, WorkerSettings
@@ -51,6 +57,44 @@ def test_sigterm_ends_with_a_barrier_and_repeats_nothing(kafka_server: KafkaServ
     account.check()
     assert len({decision["decision_id"] for decision in account.decisions}) == len(account.decisions)
     assert len({action["action_id"] for action in account.actions}) == len(account.actions)
+
+
+def buy(settings: Settings, number: int) -> None:
+    """Each of eight users buys something for the `number`th time."""
+    with KafkaProducer(bootstrap_servers=settings.kafka.bootstrap_servers) as producer:
+        for user in (f"u{n}" for n in range(8)):
+            event = {
+                "event_id": f"{user}-{number}",
+                "user_id": user,
+                "event": "purchase",
+                "price": 10.0,
+                "quantity": 1,
+            }
+            event["ts"] = f"2026-01-{number:02}T00:00:00Z"
+            producer.send(settings.topics.clickstream, json.dumps(event).encode(), key=user.encode())
+
+
+def test_a_worker_that_slept_through_its_session_writes_nothing_when_it_wakes_up(kafka_server: KafkaServer) -> None:
+    """It holds states that are not durable, of users whose newer states its successor has made durable meanwhile."""
+    settings = settings_on(kafka_server, "sleeper")
+    kafka = settings.kafka.model_copy(update={"session_timeout_seconds": 1.5})
+    settings = settings.model_copy(update={"kafka": kafka})
+    declare(settings.kafka, settings.topics)
+    seldom = {"FORESTAY_WORKER__COMMIT_INTERVAL_SECONDS": "60"}
+    with worker(environment(settings) | seldom) as sleeper:
+        buy(settings, 1)
+        await_decisions(settings, 8)
+        sleeper.pause()
+        with worker(environment(settings)) as successor:
+            buy(settings, 2)
+            await_state(settings, lambda states: sum(state.applied for state in states.values()) == 16)
+            sleeper.go_on()
+            assert sleeper.ended_within(30) == 1
+            assert successor.stop() == 0
+    assert "stopping: another worker has taken over partition " in sleeper.log[-1]
+    account = Account(settings)
+    account.check()
+    assert len({decision["decision_id"] for decision in account.decisions}) == len(account.decisions) == 16
 
 
 async def send_in_transactions(settings: Settings, transactions: int) -> int:

@@ -14,7 +14,14 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from kafka import KafkaAdminClient
-from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourceType,
+)
 from support.certificates import Authority, Identity
 from support.java import JavaFailedError, free_ports
 from support.kafka import (
@@ -183,5 +190,9 @@ def _acl(grant: Grant) -> ACL:
         host="*",
         operation=ACLOperation[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", grant.operation).upper()],
         permission_type=ACLPermissionType.ALLOW,
-        resource_pattern=ResourcePattern(ResourceType[grant.kind.upper()], grant.name),
+        resource_pattern=ResourcePattern(
+            ResourceType[grant.kind.upper().replace("-", "_")],
+            grant.name,
+            ACLResourcePatternType.PREFIXED if grant.kind == "transactional-id" else ACLResourcePatternType.LITERAL,
+        ),
     )

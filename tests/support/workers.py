@@ -56,6 +56,14 @@ class WorkerProcess:
         self._process.kill()
         self._end()
 
+    def pause(self) -> None:
+        """SIGSTOP: it stands still, and does not know it."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT, after `pause`."""
+        self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
         self._process.send_signal(signal.SIGTERM)

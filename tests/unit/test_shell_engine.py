@@ -9,12 +9,14 @@ from faust.types import TP
 from support.builders import DIGEST, MODEL, configuration
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
+from forestay.core.errors import ForestayError
 from forestay.core.state.mark import PartitionMark
 from forestay.settings import Settings
 from forestay.shell import engine as module
 from forestay.shell.engine import Engine
 from forestay.shell.pipeline import Outside
 from forestay.shell.placement import Placement
+from forestay.shell.producer_ids import FencedError, FenceError
 from forestay.shell.recovery import Recovered
 from forestay.shell.timings import Timings
 
@@ -41,14 +43,31 @@ def changelog(monkeypatch: pytest.MonkeyPatch) -> Changelog:
     return log
 
 
-def engine_for(failures: list[BaseException]) -> Engine:
+class FakeFence:
+    """A fence that keeps what it was asked, and breaks when told."""
+
+    def __init__(self) -> None:
+        self.taken: list[list[int]] = []
+        self.renewed: asyncio.Queue[list[int]] = asyncio.Queue()
+        self.breaks: ForestayError | None = None
+
+    async def take(self, partitions: Iterable[int]) -> None:
+        self.taken.append(list(partitions))
+
+    async def renew(self, partitions: Iterable[int]) -> None:
+        self.renewed.put_nowait(list(partitions))
+        if self.breaks is not None:
+            raise self.breaks
+
+
+def engine_for(failures: list[BaseException], fence: FakeFence | None = None) -> Engine:
     settings = Settings()
     source: Any = None
     scorer = FakeScorer(MODEL, hashing_model("a"))
     outside = Outside(
         scorer, FakePublisher(), source, settings.topics, settings.worker, Timings(), Placement("murmur2", 1), DIGEST
     )
-    return Engine(settings, configuration(), outside, failures.append)
+    return Engine(settings, configuration(), outside, failures.append, fence or FakeFence())
 
 
 async def test_a_handover_during_recovery_starts_nothing_and_the_next_assignment_reads_anew(
@@ -75,3 +94,54 @@ async def test_partitions_it_does_not_own_have_no_position_to_read_from(changelo
     await engine.take_over([1], 1)
     assert engine.start_positions([TP("clickstream", 0), TP("clickstream", 1)]) == {TP("clickstream", 1): 100}
     await engine.hand_over(1)
+
+
+async def test_former_owners_are_shut_out_before_their_records_are_read(changelog: Changelog) -> None:
+    fence = FakeFence()
+    engine = engine_for([], fence)
+    taking = asyncio.create_task(engine.take_over([0, 2], 1))
+    await asyncio.sleep(0)
+    assert (fence.taken, changelog.readings) == ([[0, 2]], 1)
+    changelog.may_end.set()
+    await taking
+    # What stays ours is not taken again: its records are on their way.
+    await engine.take_over([0, 1, 2], 2)
+    assert fence.taken == [[0, 2], [1]]
+    await engine.hand_over(1)
+
+
+async def test_a_fence_that_cannot_be_reached_is_tried_again_and_one_that_is_broken_is_a_failure(
+    changelog: Changelog,
+) -> None:
+    changelog.may_end.set()
+    fence, failures = FakeFence(), list[BaseException]()
+    engine = engine_for(failures, fence)
+    await engine.take_over([0, 1], 1)
+    fence.breaks = FenceError("no coordinator")
+    keeping = asyncio.create_task(engine.keep_fence(1e-6))
+    for _ in range(3):
+        assert await fence.renewed.get() == [0, 1]
+    assert not failures
+    broken = fence.breaks = FencedError("partition 1")
+    await keeping
+    assert failures == [broken]
+    await engine.hand_over(1)
+
+
+async def test_a_fence_broken_after_a_handover_is_the_successors(changelog: Changelog) -> None:
+    changelog.may_end.set()
+    fence, failures = FakeFence(), list[BaseException]()
+    engine = engine_for(failures, fence)
+    await engine.take_over([0], 1)
+
+    async def hand_over(partitions: Iterable[int]) -> None:
+        fence.renewed.put_nowait(list(partitions))
+        await engine.hand_over(1)
+        raise FencedError("partition 0")
+
+    fence.renew = hand_over  # type: ignore[method-assign]
+    keeping = asyncio.create_task(engine.keep_fence(1e-6))
+    assert await fence.renewed.get() == [0]
+    assert await fence.renewed.get() == []
+    keeping.cancel()
+    assert failures == []

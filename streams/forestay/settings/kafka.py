@@ -56,11 +56,21 @@ class KafkaSettings(Group):
         default=0.25, gt=0, le=30, description="how long the broker may hold a fetch that finds nothing"
     )
     idempotent_producer: bool = Field(default=True, description="off only for a broker that cannot (the embedded)")
+    fencing: bool = Field(
+        default=True,
+        description="who takes a partition over shuts a stalled owner out; needs idempotent_producer, and a broker"
+        " with transactions",
+    )
 
     @model_validator(mode="after")
     def _can_log_in(self) -> Self:
         _check(self)
         return self
+
+    @property
+    def fenced(self) -> bool:
+        """Says whether partitions are fenced: by producer ids, which only an idempotent producer has."""
+        return self.fencing and self.idempotent_producer
 
     @property
     def password(self) -> str | None:

@@ -18,8 +18,10 @@ from forestay.core.errors import ForestayError
 from forestay.settings import ClockSource, Settings, ValueFormat
 from forestay.shell.clock import ClockTeller
 from forestay.shell.engine import Engine, HandoverError
+from forestay.shell.fence import KafkaFence, OpenFence
 from forestay.shell.pipeline import Outside
 from forestay.shell.placement import Placement
+from forestay.shell.producer_ids import FencedError, ProducerIds
 from forestay.shell.publisher import KafkaPublisher, PublishError
 from forestay.shell.schemas import Schemas
 from forestay.shell.scorer import TritonScorer
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: Chunks between the consumer and the agent, over all partitions.
 _CHUNKS = 8
+#: Seconds between two reminders of our producer ids: a broker forgets one it has not heard of for a day.
+_RENEWAL_SECONDS = 3_600.0
 
 
 class _Boot(BootStrategy):
@@ -81,7 +85,9 @@ class RetentionApp(faust.App):
             configuration.digest,
             self._schemas,
         )
-        self.engine = Engine(settings, configuration, outside, self._fail)
+        self._ids = ProducerIds(kafka, settings.worker.barrier_deadline_seconds)
+        fence = KafkaFence(kafka, settings.topics, self._ids, self._publisher) if kafka.fenced else OpenFence()
+        self.engine = Engine(settings, configuration, outside, self._fail, fence)
         self.web_port = WebPort(settings.web, {"/live": self._live, "/ready": self._ready})
         self._chunks = self.channel(maxsize=_CHUNKS)
         self.agent(self._chunks, name="retention", supervisor_strategy=CrashingSupervisor)(self._retention)
@@ -98,13 +104,16 @@ class RetentionApp(faust.App):
         if self.settings.engine.score_on:
             await self.add_async_context(self._scorer)
         await self.add_async_context(self._publisher)
+        if self.kafka.fenced:
+            await self.add_async_context(self._ids)
         await self.add_async_context(self.web_port)
         if self._schemas is not None:
             await self.add_async_context(self._schemas)
 
     async def on_started(self) -> None:
-        """Begins to tell quiet partitions the time."""
+        """Begins to keep the fence up and to tell quiet partitions the time."""
         await super().on_started()
+        self.add_future(self.engine.keep_fence(_RENEWAL_SECONDS))
         worker = self.settings.worker
         if worker.clock is ClockSource.WALL:
             teller = ClockTeller(
@@ -130,11 +139,11 @@ class RetentionApp(faust.App):
         """Stops the worker: what is not durable stays unacknowledged and is made again after a restart.
 
         After a failed barrier it leaves at once: the producer must not send what it still holds, since by
-        then a successor may have read the logs.
+        then a successor may have read the logs (and does not take it, where partitions are fenced).
         """
         self.failure = error
         logger.error("stopping: %s", error, exc_info=None if isinstance(error, ForestayError) else error)
-        if isinstance(error, PublishError | HandoverError):
+        if isinstance(error, PublishError | HandoverError | FencedError):
             _leave()
         self.loop.create_task(self.crash(error))
 

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from faust.types import TP
 
 from forestay import compiled
+from forestay.access import AccessError
 from forestay.configuration import Configuration
 from forestay.core.errors import ForestayError
 from forestay.core.partition import Partition
 from forestay.settings import Settings
+from forestay.shell.fence import Fence
 from forestay.shell.pipeline import Outside, Pipeline
+from forestay.shell.producer_ids import FencedError, FenceError
 from forestay.shell.recovery import Recovered, recover
 from forestay.shell.transport import Chunk
 
@@ -31,12 +34,14 @@ class Engine:
         configuration: Configuration,
         outside: Outside,
         on_failure: Callable[[BaseException], None],
+        fence: Fence,
     ) -> None:
         """`on_failure` is called once with what stopped a pipeline; the worker must then stop."""
         self._settings = settings
         self._configuration = configuration
         self._outside = outside
         self._on_failure = on_failure
+        self._fence = fence
         self._pipelines: dict[int, Pipeline] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._failed = False
@@ -48,19 +53,34 @@ class Engine:
         return self._pipelines
 
     async def take_over(self, partitions: Iterable[int], generation: int) -> None:
-        """Restores the partitions' state and begins to work on them.
+        """Shuts former owners out, restores the partitions' state and begins to work on them.
 
         If partitions are handed over meanwhile, what was read is from before other owners' work: nothing
         begins, and the assignment that follows takes over anew.
         """
         handovers = self._handovers
         numbers = sorted(set(partitions) - self._pipelines.keys())
+        # What a former owner wrote before it was shut out is read; it writes nothing after that.
+        await self._fence.take(numbers)
         recovered = await recover(self._settings.kafka, self._settings.topics, numbers) if numbers else {}
         if handovers != self._handovers:
             return
         for number in numbers:
             self._start(number, recovered[number], generation)
         logger.info("worker ready: partitions %s, %s core", sorted(self._pipelines), compiled.form().title)
+
+    async def keep_fence(self, interval: float) -> None:
+        """Renews the fence every `interval` seconds; ends when it is found broken, which is a failure."""
+        while True:
+            await asyncio.sleep(interval)
+            handovers = self._handovers
+            try:
+                await self._fence.renew(list(self._pipelines))
+            except FenceError as error:
+                logger.warning("%s; tried again in %g s", error, interval)
+            except (FencedError, AccessError) as error:
+                if handovers == self._handovers:
+                    return self._fail(error)
 
     def _start(self, number: int, recovered: Recovered, generation: int) -> None:
         core = Partition(
@@ -80,10 +100,13 @@ class Engine:
         self._tasks[number] = task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or self._failed or (error := task.exception()) is None:
-            return
-        self._failed = True
-        self._on_failure(error)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._failed:
+            self._failed = True
+            self._on_failure(error)
 
     async def hand_over(self, deadline: float) -> None:
         """Ends work on all partitions: the batch in work and its barrier are finished, the rest is left.

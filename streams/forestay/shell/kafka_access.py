@@ -20,12 +20,14 @@ from aiokafka.errors import (
     KafkaError,
     NodeNotReadyError,
     SaslAuthenticationFailed,
+    TransactionalIdAuthorizationFailed,
     UnsupportedSaslMechanismError,
     for_code,
 )
 from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.transaction import EndTxnRequest
 
 from forestay.access import AccessError, is_loopback
 from forestay.settings import KafkaSettings
@@ -36,7 +38,7 @@ from forestay.shell.tokens import TokenProvider
 _STEP_MS: Final = 10_000
 #: How long a broker may take to say goodbye (seconds).
 _CLOSING_SECONDS: Final = 1.0
-#: How long a fresh broker may take to name a group's coordinator, and between two questions (seconds).
+#: How long a fresh broker may take to name a coordinator, and between two questions (seconds).
 _COORDINATOR_SECONDS: Final = 15.0
 _RETRY_SECONDS: Final = 0.2
 #: OpenSSL's verdicts on a certificate (X509_V_ERR_...).
@@ -70,26 +72,57 @@ def may_join(kafka: KafkaSettings, group: str) -> bool:
         return thread.submit(asyncio.run, _may_join(options, group)).result()
 
 
+def may_write_as(kafka: KafkaSettings, transactional_id: str) -> bool:
+    """Says whether `transactional_id` may be used, as far as a broker tells without giving it out.
+
+    Raises:
+        aiokafka.errors.KafkaError: the broker does not tell.
+    """
+    options = connection_options(kafka)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _may_write_as(options, transactional_id)).result()
+
+
 async def _may_join(options: dict[str, Any], group: str) -> bool:
     """Sends the heartbeat of a member that never was: who may not join is told so, others that it is unknown."""
     client = AIOKafkaClient(**options, client_id="forestay-access")
     try:
-        await client.bootstrap()
-        async with asyncio.timeout(_COORDINATOR_SECONDS):
-            while True:
-                try:
-                    node = await client.coordinator_lookup(CoordinationType.GROUP, group)
-                    await client.ready(node, group=ConnectionGroup.COORDINATION)
-                    break
-                except (CoordinatorNotAvailableError, NodeNotReadyError):
-                    # A fresh broker makes its own topic of offsets at the first question.
-                    await asyncio.sleep(_RETRY_SECONDS)
+        node = await _coordinator(client, CoordinationType.GROUP, group)
         answer = await client.send(node, HeartbeatRequest(group, -1, ""), group=ConnectionGroup.COORDINATION)
         return for_code(answer.error_code) is not GroupAuthorizationFailedError
     except GroupAuthorizationFailedError:
         return False
     finally:
         await client.close()
+
+
+async def _may_write_as(options: dict[str, Any], transactional_id: str) -> bool:
+    """Ends a transaction that never was: who may not write is told so, others that there is none."""
+    client = AIOKafkaClient(**options, client_id="forestay-access")
+    try:
+        node = await _coordinator(client, CoordinationType.TRANSACTION, transactional_id)
+        request = EndTxnRequest(transactional_id, -1, -1, False)
+        answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
+        return for_code(answer.error_code) is not TransactionalIdAuthorizationFailed
+    except TransactionalIdAuthorizationFailed:
+        return False
+    finally:
+        await client.close()
+
+
+async def _coordinator(client: AIOKafkaClient, kind: CoordinationType, name: str) -> int:
+    """Returns the node that coordinates `name`, connected."""
+    await client.bootstrap()
+    async with asyncio.timeout(_COORDINATOR_SECONDS):
+        while True:
+            try:
+                node: int = await client.coordinator_lookup(kind, name)
+                await client.ready(node, group=ConnectionGroup.COORDINATION)
+            except (CoordinatorNotAvailableError, NodeNotReadyError):
+                # A fresh broker makes its own topics of offsets and transactions at the first question.
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return node
 
 
 async def _check(kafka: KafkaSettings, servers: list[str], options: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from kafka.errors import TopicAuthorizationFailedError, for_code
 
 from forestay.access import AccessError
 from forestay.settings import TOPIC_ROLES, KafkaSettings, Settings
-from forestay.shell.kafka_access import may_join
+from forestay.shell.fence import transactional_ids
+from forestay.shell.kafka_access import may_join, may_write_as
 from forestay.shell.topics import admin_client
 
 #: Stands for the principal where we do not know it: behind a certificate or a token.
@@ -23,6 +24,8 @@ WRITE: Final = "Write"
 DESCRIBE: Final = "Describe"
 CREATE: Final = "Create"
 DESCRIBE_CONFIGS: Final = "DescribeConfigs"
+#: The kind of what fences need.
+_IDS: Final = "transactional-id"
 #: How an administrator reaches the broker.
 _ADMIN: Final = "--bootstrap-server HOST:PORT --command-config admin.properties"
 
@@ -41,7 +44,7 @@ class Part(StrEnum):
 
 
 class Grant(NamedTuple):
-    """One permission: on a topic or a group, by its name."""
+    """One permission: on a topic or a group, by its name; on transactional ids, by what they begin with."""
 
     kind: str
     name: str
@@ -80,6 +83,8 @@ def needed(part: Part, settings: Settings) -> list[Grant]:
         for operation in operations
     ]
     if part is Part.WORKER:
+        if settings.kafka.fenced:
+            grants.append(Grant(_IDS, transactional_ids(settings.kafka), WRITE))
         grants.append(Grant("group", group, READ))
     elif part is Part.ADAPTER:
         grants.append(Grant("topic", settings.adapter.topic or "SOURCE", READ))
@@ -103,6 +108,7 @@ def commands(grants: Iterable[Grant], user: str) -> list[str]:
                 f"kafka-acls.sh {_ADMIN} --add --allow-principal User:{user}",
                 *(f"--operation {operation}" for operation in given),
                 *(f"--{kind} {name}" for name in named),
+                *(("--resource-pattern-type prefixed",) if kind == _IDS else ()),
             )
         )
         for (kind, given), named in names.items()
@@ -123,6 +129,8 @@ def check_allowed(kafka: KafkaSettings, grants: Iterable[Grant]) -> None:
     if any(operations is not None for operations in allowed.values()):
         groups = {grant.name for grant in wanted if grant.kind == "group"}
         allowed |= {name: frozenset() for name in groups if not may_join(kafka, name)}
+        ids = {grant.name for grant in wanted if grant.kind == _IDS}
+        allowed |= {name: frozenset() for name in ids if not may_write_as(kafka, f"{name}0")}
     missing = [grant for grant in wanted if _lacks(allowed.get(grant.name), grant.operation)]
     if missing:
         raise AccessError(_refusal(missing, kafka))

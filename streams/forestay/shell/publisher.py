@@ -2,19 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.producer.transaction_manager import PidAndEpoch, TransactionManager
 
 from forestay.core.errors import ForestayError
 from forestay.core.record import OutputRecord
 from forestay.settings import KafkaSettings
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.producer_ids import FencedError, Writer
 
 #: Bytes of one produce batch. The largest record must fit too: a dead letter of a megabyte and its headers.
 _BATCH_BYTES = 262_144
@@ -33,6 +35,7 @@ class Publisher(Protocol):
 
         Raises:
             PublishError: not every record became durable within the deadline.
+            FencedError: another worker has taken the partition over.
         """
 
 
@@ -44,6 +47,7 @@ class KafkaPublisher:
         self._kafka = kafka
         self._deadline = deadline
         self._producer: Any = None
+        self._writers: _Writers | None = None
 
     async def __aenter__(self) -> Self:
         """Connects."""
@@ -55,6 +59,11 @@ class KafkaPublisher:
             max_batch_size=_BATCH_BYTES,
             max_request_size=_REQUEST_BYTES,
         )
+        if self._kafka.idempotent_producer:
+            self._writers = _Writers()
+            # The three that look it up.
+            for part in (self._producer, self._producer._sender, self._producer._message_accumulator):  # noqa: SLF001
+                part._txn_manager = self._writers  # noqa: SLF001
         await self._producer.start()
         return self
 
@@ -63,6 +72,12 @@ class KafkaPublisher:
     ) -> None:
         """Disconnects; everything published is durable already."""
         await self._producer.stop()
+
+    def write_as(self, writer: Writer, partitions: Iterable[TopicPartition]) -> None:
+        """From now on the batches of `partitions` are `writer`'s; nothing of them may be on its way."""
+        assert self._writers is not None, "only an idempotent producer has ids"  # noqa: S101
+        for tp in partitions:
+            self._writers.own(tp, writer)
 
     async def publish(self, topic: str, partition: int, records: Sequence[OutputRecord]) -> int:
         """See `Publisher.publish`."""
@@ -73,6 +88,8 @@ class KafkaPublisher:
                 batches = self._batches(records)
                 sent = [await self._producer.send_batch(batch, topic, partition=partition) for batch in batches]
                 metadata = await asyncio.gather(*sent)
+        except ProducerFenced as error:
+            raise FencedError(f"partition {partition} ({topic})") from error
         except (KafkaError, TimeoutError) as error:
             raise PublishError(
                 f"{len(records)} records for {topic}-{partition} are not durable after {self._deadline:g} s"
@@ -91,6 +108,38 @@ class KafkaPublisher:
             packed += _fill(batch, records, packed, now)
             batches.append(batch)
         return batches
+
+
+class _Writers(TransactionManager):  # type: ignore[misc]
+    """Under which producer id a batch goes: the producer's own, or the one its partition was taken over with.
+
+    The accumulator asks for the sequence number of a batch's partition, and for id and epoch right after it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(transactional_id=None, transaction_timeout_ms=0)
+        self._owned: dict[TopicPartition, PidAndEpoch] = {}
+        self._asked = self._pid_and_epoch
+
+    def own(self, tp: TopicPartition, writer: Writer) -> None:
+        """Gives the batches of `tp` another id, under which they are counted anew."""
+        self._owned[tp] = PidAndEpoch(*writer)
+        self._sequence_numbers[tp] = 0
+
+    def sequence_number(self, tp: TopicPartition) -> int:
+        """Returns the number of the next record of `tp`; id and epoch are those of `tp` until the next call."""
+        self._asked = self._owned.get(tp, self._pid_and_epoch)
+        return int(super().sequence_number(tp))
+
+    @property
+    def producer_id(self) -> int:
+        """Returns the id for the partition asked for last."""
+        return int(self._asked.pid)
+
+    @property
+    def producer_epoch(self) -> int:
+        """Returns the epoch for the partition asked for last."""
+        return int(self._asked.epoch)
 
 
 def _fill(batch: BatchBuilder, records: Sequence[OutputRecord], start: int, now: int) -> int:
