@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from forestay.access import AccessError
 from forestay.cli.adapting import adapter_of
 from forestay.cli.main import app
+from forestay.recording import RecordedMessage, RecordingMetadata, write_recording
 from forestay.settings import (
     TOPIC_ROLES,
     AdapterSettings,
@@ -220,6 +221,55 @@ async def test_an_adapter_works_with_exactly_what_the_page_lists(broker: SecureK
     stop.set()
     await running
     assert (agent.mapped, agent.dead_letters) == (1, 0)
+
+
+def test_who_records_needs_to_read_what_is_recorded_and_nothing_else(
+    broker: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = declared(broker, broker.scram(), "recorder")
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    send(broker, settings, 1)
+    roles = [role.replace("_", "-") for role in TOPIC_ROLES]
+    grants = needed(Part.RECORDER, settings)
+    broker.allow(*grants)
+    done = CliRunner().invoke(app, ["record", "all", *roles, "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["records"]) == (0, 1), done.output
+    first, *others = grants
+    broker.forbid(*others)
+    assert first.name == settings.topics.clickstream
+    assert CliRunner().invoke(app, ["record", "one"]).exit_code == 0
+    broker.forbid(first)
+    refused = CliRunner().invoke(app, ["record", "none"])
+    assert refused.exit_code == 1
+    assert f"--operation Read --topic {settings.topics.clickstream}" in refused.output
+    assert not (tmp_path / "none").exists()
+
+
+def test_who_replays_needs_to_write_and_to_create_what_is_to_be_made(
+    broker: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = declared(broker, broker.scram(), "replayer")
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    own = TopicSettings()
+    rows = [RecordedMessage(topic, 0, 0, 1, b"u1", EVENT.encode()) for topic in (own.clickstream, own.clock)]
+    write_recording(tmp_path / "r.jsonl", rows, RecordingMetadata(description="two topics"))
+    refused = CliRunner().invoke(app, ["replay", "r.jsonl"])
+    assert refused.exit_code == 1
+    assert f"--operation Write --topic {settings.topics.clickstream}" in refused.output
+    broker.allow(*needed(Part.REPLAY, settings))
+    done = CliRunner().invoke(app, ["replay", "r.jsonl", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["sent"]) == (0, 2), done.output
+    made = ["replay", "r.jsonl", "--only", "clock", "--topic", "clock=replayer-made", "--create"]
+    broker.allow(Grant("topic", "replayer-made", "Write"))
+    refused = CliRunner().invoke(app, made)
+    assert refused.exit_code == 1
+    assert "the broker refuses to make topic replayer-made" in refused.output
+    broker.allow(Grant("topic", "replayer-made", "Create"))
+    assert CliRunner().invoke(app, made).exit_code == 0
 
 
 def test_what_topics_describe_needs_is_enough_for_it(broker: SecureKafka) -> None:

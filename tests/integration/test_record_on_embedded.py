@@ -13,15 +13,14 @@ from typing import Any
 import pytest
 from kafka.admin import KafkaAdminClient, NewTopic
 from support.embedded import Outgoing, embedded_kafka, running, send_records
+from support.sinks import SHIPPED, put, put_shipped
 
 from forestay.embedded.broker import EmbeddedBroker
 from forestay.recording import Recording, RecordingMetadata, open_recording, write_recording
-from forestay.recording.replay import replay
 from forestay.settings import Settings
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
 
-SHIPPED = Path(__file__).parents[2] / "recordings" / "online-retail-ii.parquet"
 #: Rows with a broken record among them (14,611) and a repeat (10,688).
 START, STOP = 10_000, 15_000
 
@@ -50,11 +49,6 @@ def record(settings: Settings, *arguments: str) -> dict[str, Any]:
     return report
 
 
-def put(settings: Settings, recording: Recording, topic: str, stop: int | None = None, start: int = 0) -> None:
-    options = {"bootstrap_servers": settings.kafka.bootstrap_servers, "enable_idempotence": False}
-    replay(recording, options, topic, start=start, stop=stop, keep_timestamps=True)
-
-
 def await_rows(folder: Path, count: int) -> None:
     """Waits until so many are sealed."""
     give_up = time.monotonic() + 40
@@ -71,11 +65,11 @@ def digest_under_one_name(recording: Recording, path: Path) -> str:
 
 def test_recorded_replayed_and_recorded_again_it_is_the_same(settings: Settings, tmp_path: Path) -> None:
     declare(settings, "first", "second")
-    put(settings, open_recording(SHIPPED), "first", STOP, START)
+    put_shipped(settings, "first", START, STOP, keep_timestamps=True)
     report = record(settings, str(tmp_path / "first"), "first")
     assert report["records"] == STOP - START
     first = open_recording(tmp_path / "first")
-    put(settings, first, "second")
+    put(settings, first, "second", keep_timestamps=True)
     record(settings, str(tmp_path / "second.jsonl"), "second")
     second = open_recording(tmp_path / "second.jsonl")
     assert digest_under_one_name(first, tmp_path / "a.parquet") == digest_under_one_name(

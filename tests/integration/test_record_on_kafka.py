@@ -1,5 +1,6 @@
 """What only a real Apache Kafka has: transactions, deleted records, new partitions; and recorders that are killed."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -14,18 +15,16 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewPartitions, NewTopic
 from support.embedded import Outgoing, send_records
 from support.kafka import KafkaServer
+from support.sinks import put, put_shipped
 
 from forestay.cli.recording import Request, run
 from forestay.core.errors import ForestayError
 from forestay.recorder.recorder import Report
 from forestay.recording import RecordedMessage, RecordingMetadata, open_recording, write_recording
-from forestay.recording.replay import replay
 from forestay.settings import KafkaSettings, RecordSettings, Settings
 
 pytest_plugins = ("support.kafka_plugin",)
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
-
-SHIPPED = Path(__file__).parents[2] / "recordings" / "online-retail-ii.parquet"
 
 
 @pytest.fixture
@@ -58,10 +57,9 @@ def numbered(count: int, first: int = 0) -> list[Outgoing]:
 def test_recorded_replayed_and_recorded_again_it_is_the_same(settings: Settings, tmp_path: Path) -> None:
     declare(settings, "first", 4)
     declare(settings, "second", 4)
-    options = {"bootstrap_servers": settings.kafka.bootstrap_servers}
-    replay(open_recording(SHIPPED), options, "first", start=10_000, stop=20_000, keep_timestamps=True)
+    put_shipped(settings, "first", 10_000, 20_000, keep_timestamps=True)
     record(settings, tmp_path / "first", "first")
-    replay(open_recording(tmp_path / "first"), options, "second", keep_timestamps=True)
+    put(settings, open_recording(tmp_path / "first"), "second", keep_timestamps=True)
     record(settings, tmp_path / "second", "second")
     digests = []
     for name in ("first", "second"):
@@ -106,6 +104,34 @@ def test_records_deleted_before_they_were_recorded_are_counted(settings: Setting
     report = record(settings, tmp_path / "f", "deleted", skip_gaps=True)
     assert report.gone == {("deleted", 0): 3}
     assert [row.offset for row in open_recording(tmp_path / "f")] == [0, 1, 2, 3, 7, 8, 9]
+
+
+def test_what_compaction_has_taken_is_no_loss(settings: Settings, tmp_path: Path) -> None:
+    """Before the first record, between two runs, and between two records."""
+    compacted = {"cleanup.policy": "compact", "segment.ms": "1000", "min.cleanable.dirty.ratio": "0.01"}
+    with KafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers) as admin:
+        admin.create_topics([NewTopic("compacted", 1, 1, topic_configs=compacted)])
+    now = round(time.time() * 1_000)
+    rows = [Outgoing(b"%d" % n, b"k%d" % (n % 40), 0, now - 10_000) for n in range(400)]
+    send_records(settings, "compacted", rows)
+    record(settings, tmp_path / "f", "compacted", limit=5)
+    # Later by more than segment.ms: they begin a new segment, and the one before may be compacted.
+    send_records(settings, "compacted", [Outgoing(b"end", b"end", 0, now)])
+    give_up = time.monotonic() + 60
+    for attempt in itertools.count():
+        path = tmp_path / f"{attempt}.parquet"
+        report = record(settings, path, "compacted")
+        assert report.gone == {}
+        if report.records == 41:
+            break
+        assert report.records == 401, "compacted in part?"
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+    newest = [*range(360, 400), 400]
+    assert [row.offset for row in open_recording(path)] == newest
+    report = record(settings, tmp_path / "f", "compacted")
+    assert (report.resumed, report.gone) == (True, {})
+    assert [row.offset for row in open_recording(tmp_path / "f")] == [0, 1, 2, 3, 4, *newest]
 
 
 def test_an_offset_that_is_not_there_yet_is_an_error(settings: Settings, tmp_path: Path) -> None:

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.account import Account, latest_states
+from support.sinks import put_shipped
 from support.workers import TopicReader, WorkerProcess, environment, worker
 
 from forestay.core.state.user_state import UserState
-from forestay.recording import open_recording
-from forestay.recording.replay import replay
 from forestay.settings import Settings
-from forestay.shell.kafka_clients import connection_options
 from forestay.shell.topics import admin_client, committed_offsets, declare, end_offsets
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "online-retail-ii.parquet"
@@ -23,9 +21,7 @@ EVENTS = 60_000
 
 def send(settings: Settings, start: int = 0, stop: int = EVENTS) -> int:
     """Puts a part of the recording on the clickstream; returns how many records."""
-    recording = open_recording(RECORDING)
-    options, topic = connection_options(settings.kafka), settings.topics.clickstream
-    return replay(recording, options, topic, start=start, stop=stop).acknowledged
+    return put_shipped(settings, settings.topics.clickstream, start, stop).acknowledged
 
 
 def committed_and_ends(settings: Settings) -> tuple[dict[int, int], dict[int, int]]:

@@ -15,6 +15,7 @@ from forestay.recorder.choice import choose
 from forestay.recorder.recorder import Plan, Recorder, Report
 from forestay.recording.output import Describe, FileOutput, FolderOutput, Limits, Output
 from forestay.settings import RecordSettings, Settings
+from forestay.shell.permissions import READ, Grant, check_allowed
 from forestay.shell.topics import admin_client
 
 _MEGABYTE = 1_000_000
@@ -39,6 +40,7 @@ def run(settings: Settings, request: Request) -> Report:
 
     Raises:
         ConfigurationError: what was asked for makes no sense, or a topic is not there.
+        AccessError: Kafka does not let us read a topic named.
         ForestayError: see `Recorder.run`.
         kafka.errors.KafkaError: no broker answers.
     """
@@ -53,6 +55,7 @@ def run(settings: Settings, request: Request) -> Report:
     # They say several times a second that no broker answers; the recorder says it once in a while.
     for client in ("aiokafka", "kafka"):
         logging.getLogger(client).setLevel(logging.CRITICAL)
+    check_allowed(settings.kafka, [Grant("topic", name, READ) for name in plan.choice.names])
     make = partial(_output, settings.record, request)
     with admin_client(settings.kafka) as admin, progress() as tell:
         recorder = Recorder(settings.kafka, plan, partial(plan.choice.find, admin), make, tell)

@@ -1,7 +1,6 @@
 """The replay itself: the recording fast, its last part at a steady rate, then days of silence."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -15,8 +14,11 @@ from forestay.demo.screen import Screen
 from forestay.demo.shop import Shop
 from forestay.demo.summary import Phase
 from forestay.recording.clock import send_clock
-from forestay.recording.pace import Fastest, Pace, Steady
-from forestay.recording.replay import Progress, replay
+from forestay.replay.extent import Extent
+from forestay.replay.order import Recorded
+from forestay.replay.outcome import Progress
+from forestay.replay.pace import Fastest, Pace, Steady
+from forestay.replay.run import find_routes, replay
 from forestay.settings import Settings
 from forestay.shell.kafka_clients import connection_options
 from forestay.shell.topics import end_offsets
@@ -80,27 +82,9 @@ class Player:
 
     async def _phase(self, start: int, stop: int, pace: Pace) -> Phase:
         """Sends rows `start` to `stop` and waits until the worker has committed them."""
-        sent, acknowledged = self._meter.sent, self._meter.acknowledged
         began = time.monotonic()
-        halt = threading.Event()
-
-        def count(progress: Progress) -> None:
-            self._meter.sent = sent + progress.sent
-            self._meter.acknowledged = acknowledged + progress.acknowledged
-
-        def send() -> int:
-            return replay(
-                self._shop.recording,
-                connection_options(self._settings.kafka),
-                self._settings.topics.clickstream,
-                pace=pace,
-                start=start,
-                stop=stop,
-                progress=count,
-                halt=halt,
-            ).acknowledged
-
-        sending = asyncio.create_task(asyncio.to_thread(send))
+        halt = asyncio.Event()
+        sending = asyncio.create_task(self._send(Extent(first=start, stop=stop), pace, halt))
         try:
             await self._until_done(sending)
         except BaseException:
@@ -108,6 +92,20 @@ class Player:
             await asyncio.wait({sending})
             raise
         return Phase(sending.result(), round(time.monotonic() - began, 3))
+
+    async def _send(self, extent: Extent, pace: Pace, halt: asyncio.Event) -> int:
+        """Sends rows of the recording; returns how many have arrived."""
+        sent, acknowledged = self._meter.sent, self._meter.acknowledged
+
+        def count(progress: Progress) -> None:
+            self._meter.sent = sent + progress.sent
+            self._meter.acknowledged = acknowledged + progress.acknowledged
+
+        settings, recorded = self._settings, Recorded([self._shop.recording])
+        to = dict.fromkeys(recorded.counts, settings.topics.clickstream)
+        found = await asyncio.to_thread(find_routes, settings, recorded, to)
+        summary = await replay(recorded, settings.kafka, found, pace=pace, extent=extent, tell=count, stop=halt)
+        return summary.acknowledged
 
     async def _until_done(self, sending: "asyncio.Task[int] | None" = None) -> None:
         """Shows samples until everything is sent and nothing waits.

@@ -1,7 +1,7 @@
 """Which topics are recorded: by role, by name, by pattern."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from kafka import KafkaAdminClient
@@ -20,6 +20,8 @@ class Choice(NamedTuple):
 
     names: tuple[str, ...]
     patterns: tuple[re.Pattern[str], ...]
+    #: What Forestay's topics are for, by name: a replay elsewhere finds the topic set for it there.
+    roles: Mapping[str, str] = {}
 
     def find(self, admin: KafkaAdminClient) -> dict[str, int]:
         """Returns how many partitions each of the topics chosen has now, by name.
@@ -65,4 +67,4 @@ def choose(topics: TopicSettings, wanted: Sequence[str], patterns: Sequence[str]
             compiled.append(re.compile(pattern))
         except re.error as error:
             raise ConfigurationError(f"--pattern {pattern}: is no regular expression: {error}") from error
-    return Choice(tuple(names), tuple(compiled))
+    return Choice(tuple(names), tuple(compiled), {name: role for role, name in by_role.items()})

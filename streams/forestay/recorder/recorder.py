@@ -307,10 +307,11 @@ class Recorder:
 
     def _describe(self, positions: Positions) -> RecordingMetadata:
         """Returns the metadata of a part that begins at `positions`."""
+        roles = self._plan.choice.roles
         return RecordingMetadata(
             description=f"recorded from {', '.join(self._counts)}",
             partitions=self._counts,
-            properties=write_positions(positions),
+            properties=write_positions(positions) | {"roles": {t: roles[t] for t in self._counts if t in roles}},
         )
 
 

@@ -38,6 +38,7 @@ class Part(StrEnum):
     SEND = "send"
     TAIL = "tail"
     RECORDER = "record"
+    REPLAY = "replay"
     DECLARE = "declare"
     DESCRIBE = "describe"
     DOCTOR = "doctor"
@@ -68,6 +69,7 @@ _TOPICS: Final[Mapping[Part, Mapping[str, tuple[str, ...]]]] = {
     Part.SEND: {"clickstream": (WRITE,)},
     Part.TAIL: dict.fromkeys(("actions", "decisions", "dead_letters"), (READ,)),
     Part.RECORDER: dict.fromkeys(TOPIC_ROLES, (READ,)),
+    Part.REPLAY: dict.fromkeys(("clickstream", "clock"), (WRITE,)),
     Part.DECLARE: dict.fromkeys(TOPIC_ROLES, (CREATE, DESCRIBE)),
     Part.DESCRIBE: dict.fromkeys(TOPIC_ROLES, (READ, DESCRIBE_CONFIGS)),
     Part.DOCTOR: dict.fromkeys(TOPIC_ROLES, (DESCRIBE,)),

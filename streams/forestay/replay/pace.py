@@ -1,5 +1,7 @@
-"""When each record of a replay is due."""
+"""When each record of a replay is due, and the clock it is due by."""
 
+import asyncio
+import time
 from typing import NamedTuple, Protocol
 
 
@@ -44,3 +46,31 @@ class OwnPace(NamedTuple):
         """Returns the record's own time, sped up."""
         del number
         return timestamp / (1_000 * self.times)
+
+
+class Clock(Protocol):
+    """What a schedule is kept by."""
+
+    def now(self) -> float:
+        """Returns seconds since some moment; they never fall."""
+        ...
+
+    async def wait(self, seconds: float, stop: asyncio.Event) -> None:
+        """Returns after `seconds`, or when `stop` is set."""
+        ...
+
+
+class MonotonicClock:
+    """The machine's."""
+
+    def now(self) -> float:
+        """Returns seconds since some moment."""
+        return time.monotonic()
+
+    async def wait(self, seconds: float, stop: asyncio.Event) -> None:
+        """Returns after `seconds`, or when `stop` is set."""
+        try:
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,1 @@
+"""Puts recordings back on topics, at a pace (docs/recording.md)."""
