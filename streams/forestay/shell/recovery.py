@@ -15,6 +15,7 @@ from forestay.core.state.state_codec import MARK_KEY, decode_mark
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.kafka_clients import connection_options
 from forestay.shell.record_batches import RecordConsumer
+from forestay.shell.recovery_progress import RecoveryProgress
 from forestay_schemas.decision import Decision
 
 logger = logging.getLogger(__name__)
@@ -36,14 +37,18 @@ class Recovered(NamedTuple):
     decisions_end: int
 
 
-async def recover(kafka: KafkaSettings, topics: TopicSettings, partitions: Iterable[int]) -> dict[int, Recovered]:
-    """Reads the durable state of `partitions`.
+async def recover(
+    kafka: KafkaSettings, topics: TopicSettings, partitions: Iterable[int], progress: RecoveryProgress | None = None
+) -> dict[int, Recovered]:
+    """Reads the durable state of `partitions`; `progress` is told how far it has come.
 
     Raises:
         StateError: a record that cannot be read.
         RecoveryError: the broker does not give the records.
     """
     numbers = sorted(partitions)
+    progress = progress or RecoveryProgress()
+    progress.begin(numbers)
     started = time.monotonic()
     consumer = RecordConsumer(
         **connection_options(kafka),
