@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from support.java import JavaFailedError, JavaUnavailableError
 
-from forestay_bench import core_cli, report
+from forestay_bench import backpressure_cli, core_cli, report
 from forestay_bench.engine import FULL, SAME_JOB, Load, engine
 from forestay_bench.errors import BenchError
 from forestay_bench.paths import CACHE
@@ -98,6 +98,7 @@ def workers(events: Events = _EVENTS, load: LoadName = FULL.name, as_json: AsJso
 
 app.command()(core_cli.memory)
 app.command()(core_cli.timers)
+app.command()(backpressure_cli.backpressure)
 
 
 def _asked(names: str) -> list[Peer]:

@@ -42,7 +42,7 @@ def engine(load: Load, workers: int = 1) -> Peer:
 
     def launch(site: Site) -> Launch:
         environment = settings(load, site)
-        _declare_topics(environment)
+        declare_topics(environment)
         return Launch([sys.executable, "-m", "forestay", "worker"], environment, _READY)
 
     title = f"{load.title} ({form().name} core)" + (f", {workers} workers" if workers > 1 else "")
@@ -110,7 +110,12 @@ def _reader(load: Load) -> Callable[[Mapping[str, Any]], Counted]:
     return counted
 
 
-def _declare_topics(environment: dict[str, str]) -> None:
+def declare_topics(environment: dict[str, str]) -> None:
+    """Makes the topics of these settings.
+
+    Raises:
+        EngineMissingError: the product refuses.
+    """
     command = [sys.executable, "-m", "forestay", "topics", "declare"]
     done = subprocess.run(  # noqa: S603
         command, env=inherited() | environment, capture_output=True, text=True, timeout=_DECLARE_SECONDS, check=False

@@ -43,9 +43,9 @@ def peak_memory(pids: Iterable[int]) -> float:
     return kilobytes * 1024 / 1e6
 
 
-def resident_bytes() -> int:
-    """Returns what this process holds in memory now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def resident_bytes(pid: int | str = "self") -> int:
+    """Returns what a process (this one) holds in memory now."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def busy_seconds() -> float:

@@ -1,5 +1,6 @@
 """A stand-in for Triton's gRPC service: one model, one probability for everybody, in the clear or over TLS."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,9 @@ PROBABILITY = 0.25
 
 # The names are Triton's; the generated class has no types.
 class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
+
     async def ServerLive(self, request: Any, context: Any) -> Any:  # noqa: N802
         del request, context
         return service_pb2.ServerLiveResponse(live=True)
@@ -36,6 +40,7 @@ class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         del context
+        await asyncio.sleep(self._delay)
         rows = int(request.inputs[0].shape[0])
         answer = service_pb2.ModelInferResponse(model_name=request.model_name, model_version="1")
         output = answer.outputs.add()
@@ -46,10 +51,12 @@ class _Service(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[m
 
 
 @asynccontextmanager
-async def standing_in(identity: Identity | None = None, clients: Authority | None = None) -> AsyncIterator[int]:
-    """Yields the port; with `clients` it asks for certificates that these have signed."""
+async def standing_in(
+    identity: Identity | None = None, clients: Authority | None = None, delay: float = 0
+) -> AsyncIterator[int]:
+    """Yields the port; with `clients` it asks for certificates these have signed. Answers take `delay` seconds."""
     server = grpc.aio.server()
-    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Service(), server)
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Service(delay), server)
     if identity is None:
         port = server.add_insecure_port("127.0.0.1:0")
     else:

@@ -147,6 +147,13 @@ def test_the_worker_is_given_the_time_it_takes_to_stop(settings: Settings) -> No
     assert seconds(SERVICES["worker"]["stop_grace_period"]) > settings.worker.shutdown_deadline_seconds
 
 
+def test_the_worker_s_health_check_asks_its_web_port(settings: Settings) -> None:
+    check = SERVICES["worker"]["healthcheck"]
+    assert f"http://127.0.0.1:{settings.web.port}/live" in check["test"][-1]
+    compile(check["test"][-1], "the health check", "exec")
+    assert settings.web.host == "127.0.0.1"
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_commands_are_commands_of_ours(name: str) -> None:
     shown = CliRunner().invoke(app, [*OURS[name]["command"], "--help"])

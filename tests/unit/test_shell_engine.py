@@ -28,7 +28,9 @@ class Changelog:
         self.readings = 0
         self.may_end = asyncio.Event()
 
-    async def recover(self, _kafka: object, _topics: object, partitions: Iterable[int]) -> dict[int, Recovered]:
+    async def recover(
+        self, _kafka: object, _topics: object, partitions: Iterable[int], _progress: object
+    ) -> dict[int, Recovered]:
         self.readings += 1
         position = 100 * self.readings
         await self.may_end.wait()

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.batches import Written, batch, legacy_batch, marker
 
-from forestay.shell import record_batches
 from forestay.shell.record_batches import BatchRecords, BatchResult, FetchedBatches
+from forestay.shell.stoppable import with_names
 
 TP = TopicPartition("clicks", 3)
 NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
@@ -254,4 +254,4 @@ def test_a_record_outlives_its_fetch_and_does_not_hold_it() -> None:
 
 def test_another_aiokafka_is_refused_when_it_is_imported() -> None:
     with pytest.raises(ImportError, match=r"fetched_records of aiokafka has no \['FetchAnswer'\]"):
-        record_batches._with_names(Fetcher.fetched_records, FetchAnswer=object)
+        with_names(Fetcher.fetched_records, FetchAnswer=object)

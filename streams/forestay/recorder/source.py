@@ -1,6 +1,5 @@
 """Reads partitions from given offsets, in no consumer group."""
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Final, Self
@@ -64,14 +63,7 @@ class Source:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self._consumer.stop()
-        except asyncio.CancelledError:
-            # That of a fetch which waits to be tried again: aiokafka lets it out, and leaves its connections open.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            await self._consumer._client.close()  # noqa: SLF001 - stopped as it is, it does not do so any more
+        await self._consumer.stop()
 
     def assign(self, positions: Mapping[Place, int]) -> None:
         """Reads these partitions from here on, each from its position."""

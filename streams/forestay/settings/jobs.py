@@ -32,6 +32,9 @@ class WorkerSettings(Group):
         default=ClockSource.WALL, description="wall: silences come due by real time; none: by recorded time"
     )
     clock_interval_seconds: float = Field(default=5.0, gt=0, le=3_600)
+    stalled_seconds: float = Field(
+        default=60, ge=1, le=3_600, description="/live fails once work waits and nothing has moved for so long"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -43,6 +46,9 @@ class WorkerSettings(Group):
     def _barrier_within_shutdown(self) -> Self:
         if self.barrier_deadline_seconds >= self.handover_seconds:
             raise ValueError("barrier_deadline_seconds must be less than 0.8 of shutdown_deadline_seconds")
+        # Decisions, actions, ledger, state and what leaves for other partitions are written one after the other.
+        if self.stalled_seconds < 5 * self.barrier_deadline_seconds:
+            raise ValueError("stalled_seconds must be at least 5 times barrier_deadline_seconds")
         return self
 
 

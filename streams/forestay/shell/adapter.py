@@ -28,6 +28,7 @@ from forestay.shell.kafka_clients import connection_options
 from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.placement import Placement
 from forestay.shell.publisher import KafkaPublisher, Publisher
+from forestay.shell.stoppable import StoppableConsumer
 from forestay.shell.topics import partition_counts
 from forestay.shell.worker import logging_config
 
@@ -134,7 +135,7 @@ class AdapterAgent:
 
     def _consumer(self) -> Any:
         kafka = self._settings.kafka
-        return aiokafka.AIOKafkaConsumer(
+        return StoppableConsumer(
             **connection_options(kafka),
             group_id=kafka.group_id + self._settings.adapter.group_suffix,
             client_id="forestay-adapter",

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import AsyncIterable, Mapping
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import faust
 from faust.app.base import BootStrategy
 from faust.types import TP, EventT
 from faust.types.transports import TransportT
+from kafka.errors import KafkaError
 from mode import CrashingSupervisor
 
 from forestay.configuration import Configuration
@@ -19,15 +21,18 @@ from forestay.settings import ClockSource, Settings, ValueFormat
 from forestay.shell.clock import ClockTeller
 from forestay.shell.engine import Engine, HandoverError
 from forestay.shell.fence import KafkaFence, OpenFence
+from forestay.shell.health import Health, Phase
+from forestay.shell.members import ReplacedError, check_not_replaced
 from forestay.shell.pipeline import Outside
 from forestay.shell.placement import Placement
 from forestay.shell.producer_ids import FencedError, ProducerIds
 from forestay.shell.publisher import KafkaPublisher, PublishError
 from forestay.shell.schemas import Schemas
 from forestay.shell.scorer import TritonScorer
+from forestay.shell.sighting import Watch
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk, ChunkConsumer, ChunkTransport
-from forestay.shell.web import Answer, WebPort
+from forestay.shell.web import WebPort
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +93,10 @@ class RetentionApp(faust.App):
         self._ids = ProducerIds(kafka, settings.worker.barrier_deadline_seconds)
         fence = KafkaFence(kafka, settings.topics, self._ids, self._publisher) if kafka.fenced else OpenFence()
         self.engine = Engine(settings, configuration, outside, self._fail, fence)
-        self.web_port = WebPort(settings.web, {"/live": self._live, "/ready": self._ready})
+        self.health = Health(settings, self.engine.progress, time.monotonic)
+        self._watch = Watch(self.health, self.engine, lambda: self._chunk_consumer, settings.topics.sources)
+        self.web_port = WebPort(settings.web, {"/live": self._watch.live, "/ready": self._watch.ready})
+        self._member_id = ""
         self._chunks = self.channel(maxsize=_CHUNKS)
         self.agent(self._chunks, name="retention", supervisor_strategy=CrashingSupervisor)(self._retention)
         for name in settings.topics.sources:
@@ -99,16 +107,18 @@ class RetentionApp(faust.App):
     # -- life ----------------------------------------------------------------------------------------
 
     async def on_start(self) -> None:
-        """Connects to Triton and opens the producer."""
+        """Opens the web port, connects to Triton and opens the producer."""
         await super().on_start()
+        await self.add_async_context(self.web_port)
         if self.settings.engine.score_on:
             await self.add_async_context(self._scorer)
         await self.add_async_context(self._publisher)
         if self.kafka.fenced:
             await self.add_async_context(self._ids)
-        await self.add_async_context(self.web_port)
         if self._schemas is not None:
             await self.add_async_context(self._schemas)
+        self.health.enter(Phase.JOINING)
+        self.add_future(self._watch.run())
 
     async def on_started(self) -> None:
         """Begins to keep the fence up and to tell quiet partitions the time."""
@@ -127,6 +137,7 @@ class RetentionApp(faust.App):
 
     async def on_stop(self) -> None:
         """Ends with a barrier: the batch in work becomes durable, the rest is left unread."""
+        self.health.enter(Phase.STOPPING)
         _leave_within(self.settings.worker.shutdown_deadline_seconds)
         try:
             await self.engine.hand_over(self.settings.worker.handover_seconds)
@@ -142,21 +153,11 @@ class RetentionApp(faust.App):
         then a successor may have read the logs (and does not take it, where partitions are fenced).
         """
         self.failure = error
+        self.health.enter(Phase.STOPPING)
         logger.error("stopping: %s", error, exc_info=None if isinstance(error, ForestayError) else error)
-        if isinstance(error, PublishError | HandoverError | FencedError):
+        if isinstance(error, PublishError | HandoverError | FencedError | ReplacedError):
             _leave()
         self.loop.create_task(self.crash(error))
-
-    # -- what the web port says ----------------------------------------------------------------------
-
-    def _live(self) -> Answer:
-        """Who answers lives, unless it is on its way out."""
-        return Answer(self.failure is None, {"live": self.failure is None})
-
-    def _ready(self) -> Answer:
-        """Ready is who has partitions, with their state restored."""
-        numbers = sorted(self.engine.pipelines)
-        return Answer(bool(numbers), {"ready": bool(numbers), "partitions": numbers})
 
     # -- membership ----------------------------------------------------------------------------------
 
@@ -164,12 +165,28 @@ class RetentionApp(faust.App):
         """Restores the assigned partitions before Faust lets their records flow."""
         del args, kwargs
         numbers = {tp.partition for tp in self.consumer.assignment()}
+        self._member_id = self._chunk_consumer.member_id
+        self.health.enter(Phase.RECOVERING if numbers else Phase.SPARE)
         await self.engine.take_over(numbers, self.consumer_generation_id)
+        if self.engine.pipelines:
+            self.health.enter(Phase.WORKING)
 
     async def _hand_over(self, *args: Any, **kwargs: Any) -> None:
         """Makes everything durable before the partitions go to another worker."""
         del args, kwargs
+        self.health.enter(Phase.JOINING)
+        if self.kafka.group_instance_id is not None and self._member_id and not self._chunk_consumer.member_id:
+            await self._check_not_replaced()
         await self.engine.hand_over(self.kafka.rebalance_timeout_seconds / 2)
+
+    async def _check_not_replaced(self) -> None:
+        """Leaves at once, before it joins again, if another worker has its place in the group."""
+        try:
+            await asyncio.to_thread(check_not_replaced, self.kafka, self._member_id)
+        except ReplacedError as error:
+            self._fail(error)
+        except KafkaError as error:
+            logger.warning("whether this worker was replaced in its group cannot be told: %s", error)
 
     def start_positions(self, assigned: set[TP]) -> Mapping[TP, int]:
         """See `ChunkApp.start_positions`."""

@@ -16,6 +16,7 @@ from forestay.shell.fence import Fence
 from forestay.shell.pipeline import Outside, Pipeline
 from forestay.shell.producer_ids import FencedError, FenceError
 from forestay.shell.recovery import Recovered, recover
+from forestay.shell.recovery_progress import RecoveryProgress
 from forestay.shell.transport import Chunk
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Engine:
         self._outside = outside
         self._on_failure = on_failure
         self._fence = fence
+        self.progress = RecoveryProgress()
         self._pipelines: dict[int, Pipeline] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._failed = False
@@ -62,7 +64,8 @@ class Engine:
         numbers = sorted(set(partitions) - self._pipelines.keys())
         # What a former owner wrote before it was shut out is read; it writes nothing after that.
         await self._fence.take(numbers)
-        recovered = await recover(self._settings.kafka, self._settings.topics, numbers) if numbers else {}
+        kafka, topics = self._settings.kafka, self._settings.topics
+        recovered = await recover(kafka, topics, numbers, self.progress) if numbers else {}
         if handovers != self._handovers:
             return
         for number in numbers:

@@ -1,4 +1,4 @@
-"""Whether any worker is at work, as the broker knows it."""
+"""Who is at work, as the broker knows it: whether any worker, and who has a static member's place."""
 
 import asyncio
 import time
@@ -10,8 +10,9 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CoordinatorNotAvailableError, GroupIdNotFound, KafkaError, NoError, for_code
 
 from forestay.core.errors import ConfigurationError, ForestayError
-from forestay.settings import Settings
+from forestay.settings import KafkaSettings, Settings
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.topics import admin_client
 
 #: How long a fresh broker may take to name a group's coordinator, and between two questions (seconds).
 _COORDINATOR_SECONDS: Final = 15.0
@@ -19,6 +20,30 @@ _RETRY_SECONDS: Final = 0.2
 #: Where things stand in a described group, and in its members (Kafka protocol, DescribeGroups).
 _ERROR, _MEMBERS = 0, 5
 _CLIENT_HOST = 2
+
+
+class ReplacedError(ForestayError):
+    """Another worker has this one's place in the group; its partitions are the other's."""
+
+
+def check_not_replaced(kafka: KafkaSettings, member: str) -> None:
+    """Makes sure that nobody has taken the place of `member`, whom the group no longer knows.
+
+    Two workers with one instance id would else throw each other out once a heartbeat, for ever: Kafka tells the
+    one that was replaced when its heartbeat names the instance, and aiokafka's does not.
+
+    Raises:
+        ReplacedError: somebody has.
+        kafka.errors.KafkaError: the broker does not tell.
+    """
+    instance = kafka.group_instance_id
+    with admin_client(kafka) as admin:
+        members = admin.describe_groups([kafka.group_id])[kafka.group_id]["members"]
+    if any(one["group_instance_id"] == instance and one["member_id"] != member for one in members):
+        raise ReplacedError(
+            f"another worker has joined group {kafka.group_id} as {instance}: each needs a kafka.group_instance_id of"
+            " its own (if this one was stopped and replaced, all is well)"
+        )
 
 
 async def check_nobody_works(settings: Settings) -> None:

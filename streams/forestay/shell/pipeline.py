@@ -86,6 +86,8 @@ class Pipeline:
         self._sought: dict[str, int] = {}
         # States that are moved again are emptied here, and that is to be durable whether or not anything is read.
         self._committed = {} if restored.identity else dict(core.positions)
+        #: Where durable state ends: the positions of the last commit that came through.
+        self.durable = dict(core.positions)
         self._commit_at = time.monotonic() + outside.settings.commit_interval_seconds
         self._commit: asyncio.Task[None] | None = None
 
@@ -273,6 +275,7 @@ class Pipeline:
         await self._outside.source.commit_positions(
             {TP(topic, self.core.number): position for topic, position in positions.items()}
         )
+        self.durable = positions
         self._outside.timings.count("state_records", len(records))
 
 

@@ -8,17 +8,17 @@ Three of aiokafka's classes are replaced for this consumer alone, by the names u
 """
 
 from collections.abc import Sequence
-from types import FunctionType
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import READ_COMMITTED, Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 from crc32c import crc32c
 
 from forestay.core.record import Record
 from forestay.core.record_batch import read_records
+from forestay.shell.stoppable import StoppableFetcher, with_names
 
 #: A list ends with the batch that brings it to so many records: compressed, a fetch may hold 30 times as many.
 _ENOUGH = 4_096
@@ -155,32 +155,19 @@ class BatchResult(FetchResult):  # type: ignore[misc]
         return taken
 
 
-def _with_names(method: Any, **names: object) -> Any:
-    """Returns `method` with other objects behind some of the names of its module.
-
-    Raises:
-        ImportError: it uses no such name: this aiokafka is not the one we know.
-    """
-    if missing := names.keys() - set(method.__code__.co_names):
-        raise ImportError(f"{method.__qualname__} of aiokafka has no {sorted(missing)}: see shell/record_batches.py")
-    rebound = FunctionType(method.__code__, {**method.__globals__, **names}, method.__name__, method.__defaults__)
-    rebound.__kwdefaults__ = method.__kwdefaults__
-    return rebound
-
-
-class _BatchFetcher(Fetcher):  # type: ignore[misc]
+class _BatchFetcher(StoppableFetcher):
     """A fetcher that keeps what it fetched as `BatchResult`s."""
 
-    _proc_fetch_request = _with_names(
-        Fetcher._proc_fetch_request,  # noqa: SLF001
+    _proc_fetch_request = with_names(
+        StoppableFetcher._proc_fetch_request,  # noqa: SLF001
         MemoryRecords=FetchedBatches,
         PartitionRecords=BatchRecords,
         FetchResult=BatchResult,
     )
-    fetched_records = _with_names(Fetcher.fetched_records, FetchResult=BatchResult)
+    fetched_records = with_names(StoppableFetcher.fetched_records, FetchResult=BatchResult)
 
 
 class RecordConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     """A consumer whose `getmany` gives the parser's records; it has no `getone` and no limit of records."""
 
-    start = _with_names(AIOKafkaConsumer.start, Fetcher=_BatchFetcher)
+    start = with_names(AIOKafkaConsumer.start, Fetcher=_BatchFetcher)

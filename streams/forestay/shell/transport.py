@@ -41,6 +41,18 @@ class Chunk(NamedTuple):
     records: Sequence[Record]
 
 
+class Reading(NamedTuple):
+    """How far a partition is read: offsets of the next record; `end` as the last fetch told it, None before.
+
+    `answered` is when the broker last answered a fetch (milliseconds of the wall clock), None before.
+    """
+
+    position: int
+    delivered: int
+    end: int | None
+    answered: int | None
+
+
 class ChunkApp(Protocol):
     """What the consumer asks of the app it serves."""
 
@@ -79,6 +91,17 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_interval_ms=300_000,
         )
 
+    @property
+    def member_id(self) -> str:
+        """Returns the group's name for us, empty once the group no longer knows us."""
+        return cast(str, self._ensure_consumer()._coordinator.member_id)  # noqa: SLF001
+
+    def fetch_state(self, tp: TP) -> Any:
+        """Returns aiokafka's state of a partition's fetches, None if it is not assigned."""
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001
+        assignment = subscription and subscription.assignment
+        return assignment and assignment.state_value(tp)
+
 
 class ChunkConsumer(driver.Consumer):
     """A consumer that delivers chunks to the app and reads from where the app says."""
@@ -89,6 +112,8 @@ class ChunkConsumer(driver.Consumer):
         self._epoch = 0
         self._wanted: dict[TP, int] = {}
         self._delivered: dict[TP, int] = {}
+        #: Whether a chunk waits until the app has room for it.
+        self.full = False
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return ChunkConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -118,6 +143,25 @@ class ChunkConsumer(driver.Consumer):
         # No end is known before the first fetch has been answered.
         return end is not None and (await self.position(tp) or 0) >= end
 
+    @property
+    def member_id(self) -> str:
+        """Returns the group's name for us, empty once the group no longer knows us."""
+        return cast(ChunkConsumerThread, self._thread).member_id
+
+    def reading(self, tp: TP) -> Reading | None:
+        """Returns how far `tp` is read as far as it is known here, None if it is not ours; asks nobody.
+
+        Of an open transaction nothing may be read: the end is before it.
+        """
+        state = cast(ChunkConsumerThread, self._thread).fetch_state(tp)
+        # Another thread's: what is looked at is read once.
+        if state is None or (position := state._position) is None:  # noqa: SLF001
+            return None
+        end, stable = state.highwater, state.lso
+        if end is not None and stable is not None and stable >= 0:
+            end = min(end, stable)
+        return Reading(position, self._delivered.get(tp, 0), end, state.timestamp)
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Leaves out Faust's check, which knows nothing of chunks and would raise false alarms."""
 
@@ -137,7 +181,9 @@ class ChunkConsumer(driver.Consumer):
                 records, _ = await self._wait_next_records(timeout=1.0)
                 for tp, batch in (records or {}).items():
                     self._delivered[TP(tp.topic, tp.partition)] = batch[-1].offset + 1
+                    self.full = True
                     await app.deliver(Chunk(tp.topic, tp.partition, epoch, batch))
+                    self.full = False
                 await asyncio.sleep(0)
         except (TopicAuthorizationFailedError, GroupAuthorizationFailedError) as error:
             raise AccessError(
@@ -150,6 +196,8 @@ class ChunkConsumer(driver.Consumer):
             # Faust takes a fetcher cancelled in a rebalance for one to be started again, and crashes over it.
             if not service.should_stop:
                 raise
+        finally:
+            self.full = False
 
     async def _seek_as_wanted(self) -> None:
         """Seeks while no fetch is under way: a chunk is fetched wholly before a seek or wholly after it."""
