@@ -1,6 +1,7 @@
 """The command line: scripts/bench compares; users and workers show how cost grows; memory and timers, the core."""
 
 import json
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import typer
 from rich.console import Console
 from support.java import JavaFailedError, JavaUnavailableError
 
-from forestay_bench import backpressure_cli, core_cli, report
+from forestay_bench import backpressure_cli, barrier_bench, core_cli, report
 from forestay_bench.engine import FULL, SAME_JOB, Load, engine
 from forestay_bench.errors import BenchError
+from forestay_bench.machine import machine
 from forestay_bench.paths import CACHE
 from forestay_bench.peers import KAFKA_STREAMS, ON_REQUEST, REFERENCE, STOCK_FAUST, Peer
 from forestay_bench.scaling import Step, by_users, by_workers
@@ -94,6 +96,28 @@ def workers(events: Events = _EVENTS, load: LoadName = FULL.name, as_json: AsJso
         steps = by_workers(sitting, _load(load), events)
         outcome = sitting.outcome
     _show("workers", steps, outcome, as_json)
+
+
+@app.command()
+def transactions(
+    seconds: Annotated[float, typer.Option(min=2, help="Of each run.")] = 10.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each way, in turns; the median is told.")] = 3,
+    ways: Annotated[str, typer.Option(help="Which, by commas.")] = ",".join(barrier_bench.WAYS),
+    bootstrap: Annotated[str | None, typer.Option(help="Brokers that run already; none: one is started.")] = None,
+    replicas: Annotated[int, typer.Option(min=1, help="Of each topic.")] = 1,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show what it costs to make a batch durable: by the barrier, behind the fence, and in Kafka's transactions."""
+    # Fresh topics have no leader for a moment, of which each client says so.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        with barrier_bench.place(bootstrap, replicas) as here:
+            found = barrier_bench.measure_all(here, ways.split(","), seconds, rounds, Screen(Console(stderr=True)))
+    except (BenchError, JavaUnavailableError, JavaFailedError) as error:
+        sys.exit(f"bench: {error}")
+    _console(as_json).print(barrier_bench.table(found))
+    print(json.dumps({"transactions": {"machine": machine(), "runs": [one.as_json() for one in found]}}))  # noqa: T201
 
 
 app.command()(core_cli.memory)

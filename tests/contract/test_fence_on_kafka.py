@@ -42,7 +42,7 @@ class World(NamedTuple):
     async def owner(self) -> AsyncIterator[Owner]:
         async with (
             KafkaPublisher(self.kafka, deadline=10) as publisher,
-            ProducerIds(self.kafka, deadline=10) as ids,
+            ProducerIds(self.kafka) as ids,
         ):
             yield Owner(KafkaFence(self.kafka, self.topics, ids, publisher), publisher)
 
@@ -150,7 +150,8 @@ async def test_a_renewed_fence_stands_in_nobodys_way_and_a_former_owner_cannot_r
 
 async def test_a_topic_that_is_not_there_is_told_within_the_deadline(kafka_server: KafkaServer) -> None:
     world = await asyncio.to_thread(world_on, kafka_server, "missing")
-    async with world.owner() as owner, ProducerIds(world.kafka, deadline=0.5) as ids:
+    impatient = world.kafka.model_copy(update={"request_timeout_seconds": 1})
+    async with world.owner() as owner, ProducerIds(impatient) as ids:
         # By then a fresh broker has its coordinator.
         await owner.fence.take([0])
         with pytest.raises(FenceError, match="UnknownTopicOrPartitionError"):

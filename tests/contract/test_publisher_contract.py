@@ -67,7 +67,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
                 yield place
             else:
                 partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-                async with ProducerIds(kafka, deadline=10) as ids:
+                async with ProducerIds(kafka) as ids:
                     publisher.write_as(await ids.claim(topic, partitions), partitions)
                 # The mark of the claim comes first.
                 yield place._replace(first=1)

@@ -48,6 +48,9 @@ class Coordinator:
         del group
         return node == 1
 
+    def force_metadata_update(self) -> None:
+        """Brokers stay the same."""
+
     async def send(self, node: int, request: Any, *, group: object) -> Any:
         del node, group
         self.asked.append(type(request).__name__)
@@ -67,7 +70,7 @@ class Coordinator:
 
 
 def ids_of(coordinator: Any, deadline: float = 10.0) -> ProducerIds:
-    ids = ProducerIds(KafkaSettings(), deadline)
+    ids = ProducerIds(KafkaSettings.model_construct(request_timeout_seconds=deadline))
     ids._client = coordinator
     return ids
 

@@ -90,7 +90,7 @@ class RetentionApp(faust.App):
             configuration.digest,
             self._schemas,
         )
-        self._ids = ProducerIds(kafka, settings.worker.barrier_deadline_seconds)
+        self._ids = ProducerIds(kafka)
         fence = KafkaFence(kafka, settings.topics, self._ids, self._publisher) if kafka.fenced else OpenFence()
         self.engine = Engine(settings, configuration, outside, self._fail, fence)
         self.health = Health(settings, self.engine.progress, time.monotonic)

@@ -18,6 +18,7 @@ from forestay.shell.producer_ids import FencedError, FenceError
 from forestay.shell.recovery import Recovered, recover
 from forestay.shell.recovery_progress import RecoveryProgress
 from forestay.shell.transport import Chunk
+from forestay.shell.written_actions import written_actions
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,11 @@ class Engine:
         await self._fence.take(numbers)
         kafka, topics = self._settings.kafka, self._settings.topics
         recovered = await recover(kafka, topics, numbers, self.progress) if numbers else {}
+        written = await self._written(recovered)
         if handovers != self._handovers:
             return
         for number in numbers:
-            self._start(number, recovered[number], generation)
+            self._start(number, recovered[number], written.get(number, frozenset()), generation)
         logger.info("worker ready: partitions %s, %s core", sorted(self._pipelines), compiled.form().title)
 
     async def keep_fence(self, interval: float) -> None:
@@ -85,7 +87,17 @@ class Engine:
                 if handovers == self._handovers:
                     return self._fail(error)
 
-    def _start(self, number: int, recovered: Recovered, generation: int) -> None:
+    async def _written(self, recovered: Mapping[int, Recovered]) -> dict[int, frozenset[str]]:
+        """Returns which restored actions are there; behind a fence alone is that all that will ever be."""
+        kafka, topics = self._settings.kafka, self._settings.topics
+        acting = {
+            number: _since(one)
+            for number, one in recovered.items()
+            if any(decision.action_id is not None for decision in one.made)
+        }
+        return await written_actions(kafka, topics, acting) if kafka.fenced else {}
+
+    def _start(self, number: int, recovered: Recovered, written: frozenset[str], generation: int) -> None:
         core = Partition(
             number,
             self._settings.topics.sources,
@@ -95,8 +107,9 @@ class Engine:
             self._outside.placement.partition,
         )
         restored = core.restore(recovered.users, recovered.mark, recovered.made)
-        since = recovered.mark.decisions if recovered.mark else 0
-        pipeline = Pipeline(core, restored, range(since, recovered.decisions_end), generation, self._outside)
+        restored = restored._replace(actions=[one for one in restored.actions if one.action_id not in written])
+        decisions = range(_since(recovered), recovered.decisions_end)
+        pipeline = Pipeline(core, restored, decisions, generation, self._outside)
         self._pipelines[number] = pipeline
         task = asyncio.create_task(pipeline.run(), name=f"partition-{number}")
         task.add_done_callback(self._ended)
@@ -145,3 +158,8 @@ class Engine:
         pipeline = self._pipelines.get(chunk.partition)
         if pipeline is not None:
             await pipeline.put(chunk)
+
+
+def _since(recovered: Recovered) -> int:
+    """Returns from where on decisions are taken as made."""
+    return recovered.mark.decisions if recovered.mark else 0

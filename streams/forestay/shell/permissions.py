@@ -58,7 +58,7 @@ _TOPICS: Final[Mapping[Part, Mapping[str, tuple[str, ...]]]] = {
         "clickstream": (READ,),
         "clock": (READ, WRITE),
         "identity": (READ, WRITE),
-        "actions": (WRITE,),
+        "actions": (READ, WRITE),
         "decisions": (READ, WRITE),
         "dead_letters": (WRITE,),
         "features": (WRITE,),

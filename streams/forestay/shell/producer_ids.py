@@ -73,10 +73,10 @@ class Writer(NamedTuple):
 class ProducerIds:
     """Claims transactional ids, and keeps them."""
 
-    def __init__(self, kafka: KafkaSettings, deadline: float) -> None:
-        """`deadline`: seconds within which a claim must be done."""
+    def __init__(self, kafka: KafkaSettings) -> None:
+        """A claim must be done within `kafka.request_timeout_seconds`."""
         self._kafka = kafka
-        self._deadline = deadline
+        self._deadline = kafka.request_timeout_seconds
         self._client: Any = None
 
     async def __aenter__(self) -> Self:
@@ -148,6 +148,7 @@ class ProducerIds:
             except KafkaError as error:
                 if not error.retriable:
                     raise
+                self._client.force_metadata_update()
                 await attempt.again_after(_LATER, error)
             else:
                 return answer

@@ -1,0 +1,80 @@
+"""Which restored actions are on their topic already: behind a fence, what is not there will not come any more.
+
+A crash between decisions and actions leaves decisions whose actions a successor writes. It cannot tell from the
+decisions how far its predecessor came; the end of the action topic tells.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from aiokafka import TopicPartition
+
+from forestay.core.errors import StateError
+from forestay.settings import KafkaSettings, TopicSettings
+from forestay.shell.kafka_clients import connection_options
+from forestay.shell.record_batches import RecordConsumer
+from forestay.shell.recovery import read_to_ends
+
+#: How long a fetch waits at the end of a partition (milliseconds).
+_FETCH_WAIT: Final = 50
+#: An action is written right after its decision. So far a clock may be set back in between (milliseconds); if it is
+#: set further back, an action may be written twice, with the same id.
+_CLOCKS: Final = 600_000
+
+
+class _Action(msgspec.Struct):
+    """What is asked of a record of the action topic."""
+
+    action_id: str
+
+
+_decode: Final = msgspec.json.Decoder(_Action).decode
+
+
+async def written_actions(
+    kafka: KafkaSettings, topics: TopicSettings, since: Mapping[int, int]
+) -> dict[int, frozenset[str]]:
+    """Returns the ids of the actions written since the decisions at some offsets were, by partition.
+
+    `since`: for each partition the offset of a decision.
+
+    Raises:
+        StateError: a record that is no action.
+        RecoveryError: the broker does not give the records.
+    """
+    if not since:
+        return {}
+    patience = kafka.request_timeout_seconds
+    async with RecordConsumer(
+        **connection_options(kafka),
+        client_id="forestay-recovery",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=_FETCH_WAIT,
+    ) as consumer:
+        starts = await _starts(consumer, topics, since, patience)
+        found: dict[int, set[str]] = {number: set() for number in since}
+        async for number, records in read_to_ends(consumer, starts, patience):
+            found[number].update(_action_id(record.value) for record in records)
+    return {number: frozenset(ids) for number, ids in found.items()}
+
+
+async def _starts(
+    consumer: RecordConsumer, topics: TopicSettings, since: Mapping[int, int], patience: float
+) -> dict[TopicPartition, int]:
+    """Returns from where on to read the actions: what was written when the decisions were, or later."""
+    decisions = {TopicPartition(topics.decisions, number): offset for number, offset in since.items()}
+    made: dict[TopicPartition, int] = {}
+    async for number, records in read_to_ends(consumer, decisions, patience):
+        actions = TopicPartition(topics.actions, number)
+        made.setdefault(actions, (records[0].timestamp or 0) - _CLOCKS)
+    found = await consumer.offsets_for_times({tp: max(ts, 0) for tp, ts in made.items()})
+    return {tp: place.offset for tp, place in found.items() if place is not None}
+
+
+def _action_id(value: bytes | None) -> str:
+    try:
+        return _decode(value or b"").action_id
+    except msgspec.DecodeError as error:
+        raise StateError(f"a record of the action topic is no action of ours: {error}") from error
