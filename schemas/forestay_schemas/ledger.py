@@ -36,14 +36,16 @@ class LedgerStart(Entry):
     """A worker took the partition over: entries before it that go beyond `positions` never became durable.
 
     It goes on from `positions`, the next offsets to read by topic, and takes the decisions with offsets from
-    `decisions` to `decisions_end` (exclusive) as made. `configuration` names all that decides what the batches after
-    it make; `forestay` is the version that runs.
+    `decisions` to `decisions_end` (exclusive) as made. `state` are the users it found (`forestay.core.ledger`,
+    `users_digest`): a commit that was broken off may have left some of its own. `configuration` names all that
+    decides what the batches after it make; `forestay` is the version that runs.
     """
 
     kind: Literal["start"] = "start"
     positions: dict[str, Offset]
     decisions: Offset
     decisions_end: Offset
+    state: Digested
     configuration: Digest
     forestay: str
 
@@ -76,7 +78,7 @@ class LedgerBatch(Entry):
 
 
 class LedgerCommit(Entry):
-    """The state after all batches before it: `state` is what it wrote to the changelog, the mark included.
+    """The state after all batches before it: `state` is what it wrote to the changelog, but for the mark.
 
     `positions` are the next offsets to read by topic, `decisions` the end of the decision topic.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.account import Account
 from support.embedded import embedded_kafka, running
+from support.made_again import made_again
 from support.scenarios import await_lag_zero, send, survives_kills
 from support.workers import environment, worker
 
@@ -45,12 +46,17 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
         yield Machines(broker, triton)
 
 
-def test_killed_workers_lose_nothing_and_every_decision_is_the_models(machines: Machines) -> None:
+def test_killed_workers_lose_nothing_and_every_decision_is_the_models(machines: Machines, tmp_path: Path) -> None:
     account = survives_kills(machines.settings, seed=3, kills=2)
     account.check()
     assert account.rungs().keys() == {"model"}
     versions = {decision["churn"]["version"] for decision in account.decisions}
     assert len(versions) == 1
+    again = made_again(machines.settings, tmp_path / "recording")
+    assert again["first_difference"] is None
+    assert again["made"]["decisions"]["records"] + again["as_made"] >= len(account.decisions)
+    # A life that is killed before its first commit leaves no entry.
+    assert again["starts"] > machines.settings.topics.partitions
 
 
 def test_without_triton_decisions_go_down_the_ladder_and_say_so(machines: Machines) -> None:

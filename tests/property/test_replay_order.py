@@ -60,6 +60,7 @@ def turns(rows: Rows) -> list[int]:
 def test_recordings_of_different_partitions_are_merged_by_time(first: Rows, second: Rows) -> None:
     with written(first, second) as recordings:
         merged = list(Recorded(recordings).messages())
+        assert list(Recorded(recordings).of_topics({"t", "v"})) == [row for row in merged if row.topic in {"t", "v"}]
     numbered = [
         [(turn, number, index, row) for index, (turn, row) in enumerate(zip(turns(rows), rows, strict=True))]
         for number, rows in enumerate((first, second))
@@ -75,6 +76,7 @@ def test_one_recording_cut_in_several_is_as_it_was(rows: Rows, cuts: list[int], 
     order.shuffle(parts)
     with written(*parts) as recordings:
         merged = list(Recorded(recordings).messages())
+        assert list(Recorded(recordings).of_topics({"u"})) == [row for row in merged if row.topic == "u"]
     for place in {(row.topic, row.partition) for row in rows}:
         assert [row for row in merged if row[:2] == place] == [row for row in rows if row[:2] == place]
     assert len(merged) == len(rows)

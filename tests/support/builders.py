@@ -14,6 +14,7 @@ from forestay.core.decision.model_input import ModelInput
 from forestay.core.decision.situation import Situation, decision_id
 from forestay.core.event import NEVER, from_contract
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_COUNT, FEATURE_NAMES, FeatureSet
+from forestay.core.ledger import Found, users_digest
 from forestay.core.partition import Applied, Partition, Sources
 from forestay.core.record import Headers, OutputRecord, SourceRecord
 from forestay.core.rules import Rules
@@ -30,6 +31,8 @@ START: Final = 1_767_225_600_000
 RULES: Final = Rules()
 #: Stands for the digest of all that is set.
 DIGEST: Final = 32 * "0"
+#: What a worker finds of a partition on which nobody has worked.
+NOTHING_FOUND: Final = Found(users_digest({}), range(0))
 MODEL: Final = ModelIdentity("churn_transformer", "7", horizon_days=60)
 
 #: A click event as JSON has it.

@@ -7,13 +7,17 @@ that stops after each record written: dropping it there is a crash.
 
 from collections import defaultdict, deque
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from importlib.metadata import version
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from support.builders import MODEL, SOURCES, TOPIC, Click, source
+from support.builders import DIGEST, MODEL, SOURCES, TOPIC, Click, source
 from support.fakes import Model
 
 from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.decide import record_of
+from forestay.core.event import NEVER
+from forestay.core.ledger import Found, Ledger, Taken, users_digest
 from forestay.core.partition import Partition, Restored
 from forestay.core.record import OutputRecord, Record, SourceRecord
 from forestay.core.rules import Rules
@@ -130,19 +134,22 @@ class Life:
     def __init__(self, world: World, number: int) -> None:
         self.world = world
         self.core = Partition(number, SOURCES, world.rules, world.shop)
-        self._restored: Restored = self.core.restore(*world.recover(number))
+        users, mark, made = world.recover(number)
+        since = mark.decisions if mark else 0
+        self._ledger = Ledger(self.core, 1, DIGEST)
+        found = Found(users_digest(users), range(since, since + len(made)))
+        self._restored: Restored = self.core.restore(users, mark, made)
+        self._ledger.start(found, version("forestay"))
         world.repeated_moves += sum(b"move" in (record.value or b"")[:8] for record in self._restored.identity)
         self._committed = {} if self._restored.identity else dict(self.core.positions)
-        self._state: deque[OutputRecord] = deque()
+        self._state: deque[tuple[str, OutputRecord]] = deque()
         self._committing = False
 
     def run(self) -> Steps:
         """Works without end; says False whenever there is nothing to do."""
         random = self.world.random
         for action in self._restored.actions:
-            yield from self._write(
-                "actions", OutputRecord(action.user_id.encode(), action.model_dump_json().encode())
-            )
+            yield from self._write("actions", record_of(action))
         yield from self._write_identity(self._restored.identity)
         while True:
             ready = [(topic, left) for topic in (TOPIC, IDENTITY) if (left := self.world.unread(self.core, topic))]
@@ -163,20 +170,25 @@ class Life:
         yield from self._finish_commit()
 
     def _batch(self, topic: str, records: Sequence[Record]) -> Steps:
+        begin = self.core.positions.get(topic, 0)
         applied = self.core.apply(topic, records)
         answers = {one.decision_id: self.world.model(one.input) for one in applied.situations}
         known = {name: answer for name, answer in answers.items() if answer is not None}
         settled = self.core.settle(applied.situations, known, MODEL)
+        made = {
+            "decisions": [*map(record_of, settled.decisions)],
+            "actions": [*map(record_of, settled.actions)],
+            "dead_letters": applied.dead_letters,
+        }
+        self._ledger.batch(Taken(topic, begin, self.core.positions[topic], more=False, now=NEVER), MODEL, made)
         outputs: list[tuple[str, Any]] = [("dead_letters", letter) for letter in applied.dead_letters]
-        outputs += [("decisions", one) for one in settled.decisions]
+        outputs += [("decisions", one) for one in made["decisions"]]
         outputs.insert(self.world.random.randint(0, len(outputs)), ("identity", applied.identity))
-        for kind, output in [*outputs, *(("actions", one) for one in settled.actions)]:
+        for kind, output in [*outputs, *(("actions", one) for one in made["actions"])]:
             if kind == "identity":
                 yield from self._write_identity(output)
-            elif isinstance(output, OutputRecord):
-                yield from self._write(kind, output)
             else:
-                yield from self._write(kind, OutputRecord(b"", output.model_dump_json().encode()))
+                yield from self._write(kind, output)
         yield True
 
     def _write_identity(self, records: Sequence[OutputRecord]) -> Steps:
@@ -202,7 +214,9 @@ class Life:
         if self.core.positions == self._committed:
             return
         end = len(self.world.logs[Place("decisions", self.core.number)])
-        self._state.extend(self.core.checkpoint(end, 1))
+        state = self.core.checkpoint(end, 1)
+        self._state.extend(("ledger", entry) for entry in self._ledger.commit(end, state))
+        self._state.extend(("state", record) for record in state)
         self._committed = dict(self.core.positions)
         self._committing = True
 
@@ -214,5 +228,6 @@ class Life:
 
     def _write_state(self, count: int) -> Steps:
         for _ in range(count):
-            self.world.logs[Place("state", self.core.number)].append(self._state.popleft())
+            topic, record = self._state.popleft()
+            self.world.logs[Place(topic, self.core.number)].append(record)
             yield True

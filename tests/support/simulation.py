@@ -2,18 +2,22 @@
 
 Follows shell/pipeline.py and shell/recovery.py: a batch's dead letters and decisions become durable, then its
 actions; state travels beside the next batches, users first and the mark last. A crash may come after any of
-these records.
+these records. The ledger's entries go before the state of their commit.
 """
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from random import Random
 from typing import Final
 
-from support.builders import CLOCK_TOPIC, MODEL, SOURCES, TOPIC
+from support.builders import CLOCK_TOPIC, DIGEST, MODEL, SOURCES, TOPIC
 from support.fakes import Model
 
 from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.decide import record_of
+from forestay.core.event import NEVER
+from forestay.core.ledger import Found, Ledger, Taken, users_digest
 from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
@@ -25,6 +29,7 @@ DEAD_LETTERS: Final = "dead_letters"
 DECISIONS: Final = "decisions"
 ACTIONS: Final = "actions"
 STATE: Final = "state"
+LEDGER: Final = "ledger"
 
 
 class CrashError(Exception):
@@ -64,17 +69,23 @@ class Life:
 
     def __init__(self, logs: Logs, rules: Rules, catalogue: Catalogue, model: Model, random: Random) -> None:
         self.core = Partition(0, SOURCES, rules, catalogue)
-        self._repeated = self.core.restore(*logs.recover()).actions
+        users, mark, made = logs.recover()
+        since = mark.decisions if mark else 0
+        found = Found(users_digest(users), range(since, since + len(made)))
+        self._repeated = self.core.restore(users, mark, made).actions
         self._logs = logs
         self._model = model
         self._random = random
         self._generation = random.randrange(100)
-        self._state: deque[OutputRecord] = deque()
+        self._ledger = Ledger(self.core, self._generation, DIGEST)
+        self._ledger.start(found, version("forestay"))
+        #: The ledger's entries and the state of the commit under way.
+        self._state: deque[tuple[str, OutputRecord]] = deque()
 
     def run(self, sources: Sequence[SourceRecord], *, reorder: bool) -> None:
         """Works the sources off; `reorder`: the two topics come interleaved as chance has it."""
         for action in self._repeated:
-            self._write(ACTIONS, OutputRecord(action.user_id.encode(), action.model_dump_json().encode()))
+            self._write(ACTIONS, record_of(action))
         for batch in self._batches(sources, reorder):
             self._batch(batch)
             if self._random.random() < 0.3:
@@ -94,16 +105,21 @@ class Life:
             left = left[size:]
 
     def _batch(self, batch: Sequence[SourceRecord]) -> None:
-        applied = self.core.apply(batch[0].topic, batch)
+        topic, begin = batch[0].topic, self.core.positions.get(batch[0].topic, 0)
+        applied = self.core.apply(topic, batch)
         answers = {s.decision_id: self._model(s.input) for s in applied.situations}
         known = {name: answer for name, answer in answers.items() if answer is not None}
         settled = self.core.settle(applied.situations, known, MODEL)
-        for letter in applied.dead_letters:
-            self._write(DEAD_LETTERS, letter)
-        for decision in settled.decisions:
-            self._write(DECISIONS, OutputRecord(decision.user_id.encode(), decision.model_dump_json().encode()))
-        for action in settled.actions:
-            self._write(ACTIONS, OutputRecord(action.user_id.encode(), action.model_dump_json().encode()))
+        made = {
+            DECISIONS: [*map(record_of, settled.decisions)],
+            ACTIONS: [*map(record_of, settled.actions)],
+            DEAD_LETTERS: applied.dead_letters,
+        }
+        taken = Taken(topic, begin, self.core.positions[topic], more=False, now=NEVER)
+        self._ledger.batch(taken, MODEL, made)
+        for role in (DEAD_LETTERS, DECISIONS, ACTIONS):
+            for record in made[role]:
+                self._write(role, record)
 
     def _write(self, topic: str, record: OutputRecord) -> None:
         """Writes a record while a commit may be under way."""
@@ -112,11 +128,14 @@ class Life:
 
     def _commit(self) -> None:
         self._write_state(len(self._state))
-        self._state.extend(self.core.checkpoint(len(self._logs.topics[DECISIONS]), self._generation))
+        end = len(self._logs.topics[DECISIONS])
+        state = self.core.checkpoint(end, self._generation)
+        self._state.extend((LEDGER, entry) for entry in self._ledger.commit(end, state))
+        self._state.extend((STATE, record) for record in state)
 
     def _write_state(self, count: int) -> None:
         for _ in range(count):
-            self._logs.append(STATE, self._state.popleft())
+            self._logs.append(*self._state.popleft())
 
 
 def _interleaved(records: Sequence[SourceRecord], random: Random) -> Iterator[SourceRecord]:

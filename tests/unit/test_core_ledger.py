@@ -6,7 +6,7 @@ from support.builders import DIGEST, MODEL, START, TOPIC, partition, stream
 from support.builders import click as clicked
 
 from forestay.core.event import NEVER
-from forestay.core.ledger import Ledger, Taken, digest
+from forestay.core.ledger import Found, Ledger, Taken, digest, users_digest
 from forestay.core.record import OutputRecord
 from forestay_schemas import LedgerBatch, LedgerCommit, LedgerRecord, LedgerStart
 
@@ -44,7 +44,7 @@ def test_where_keys_values_and_headers_end_is_in_the_digest() -> None:
 def test_a_batch_says_what_it_took_and_made_and_the_commit_what_state_came_of_it() -> None:
     core = partition()
     ledger = Ledger(core, 3, DIGEST)
-    ledger.start(range(2, 5), "0.1")
+    ledger.start(Found(users_digest({"u1": b"r"}), range(2, 5)), "0.1")
     applied = core.apply(TOPIC, stream(clicked("e1"), b"broken", clicked("e2", ts=START + 5)), START + 10)
     decided = [
         OutputRecord(b"u1", one.model_dump_json().encode())
@@ -62,7 +62,19 @@ def test_a_batch_says_what_it_took_and_made_and_the_commit_what_state_came_of_it
     assert {role: one.records for role, one in batch.made.items()} == {"decisions": len(decided), "dead_letters": 1}
     assert batch.made["decisions"].digest == digest(decided)
     assert (commit.positions, commit.decisions, commit.generation) == ({TOPIC: 3}, 7, 3)
-    assert (commit.state.records, commit.state.digest) == (2, digest(state))
+    assert (commit.state.records, commit.state.digest) == (1, digest(state[:-1]))
+
+
+def test_users_have_one_digest_in_any_order_and_another_with_any_change() -> None:
+    users = {"u1": b"ab", "u2": b"", "u": b"1ab"}
+    assert users_digest(dict(reversed(users.items()))) == users_digest(users)
+    others = [
+        users | {"u2": b"x"},
+        users | {"u3": b""},
+        {"u1": b"ab", "u2": b""},
+        {"u1a": b"b", "u2": b"", "u": b"1ab"},
+    ]
+    assert len({users_digest(one).digest for one in (users, *others)}) == 5
 
 
 def test_a_clock_that_was_not_told_is_null_and_entries_are_handed_out_once() -> None:

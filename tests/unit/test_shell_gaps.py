@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from faust.types import TP
-from support.builders import DIGEST, MODEL, SOURCES, TOPIC, catalogue, click, source, user
+from support.builders import DIGEST, MODEL, NOTHING_FOUND, SOURCES, TOPIC, catalogue, click, source, user
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
 from forestay.core.partition import Partition, Restored
@@ -60,7 +60,7 @@ def line(offsets: list[int]) -> Line:
     outside: Any = Outside(
         scorer, FakePublisher(), log, TopicSettings(), settings, Timings(), Placement("murmur2", 1), DIGEST
     )
-    return Line(log, Pipeline(core, Restored([], []), range(0), 1, outside))
+    return Line(log, Pipeline(core, Restored([], []), NOTHING_FOUND, 1, outside))
 
 
 async def test_marks_of_transactions_are_passed_over_though_a_fetch_is_always_ahead() -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from support.builders import DIGEST, MODEL, SOURCES, catalogue
+from support.builders import DIGEST, MODEL, NOTHING_FOUND, SOURCES, catalogue
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
 from forestay.core.partition import Partition, Restored
@@ -37,7 +37,7 @@ async def test_identity_records_travel_to_all_partitions_at_once_and_stay_in_ord
     scorer = FakeScorer(MODEL, hashing_model("a"))
     topics = TopicSettings()
     outside = Outside(scorer, publisher, source, topics, WorkerSettings(), Timings(), placement, DIGEST)
-    pipeline = Pipeline(Partition(0, SOURCES, Rules(), catalogue()), Restored([], []), range(0), 1, outside)
+    pipeline = Pipeline(Partition(0, SOURCES, Rules(), catalogue()), Restored([], []), NOTHING_FOUND, 1, outside)
     records = [OutputRecord(f"u{n % 50}".encode(), str(n).encode()) for n in range(500)]
     async with asyncio.timeout(10):
         await pipeline._publish_identity(records)

@@ -5,9 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from forestay.cli.console import printable
 from forestay.cli.progress import progress
 from forestay.core.errors import ForestayError
+from forestay.rerun.by_ledger import Verified, rerun_by_ledger
 from forestay.rerun.job import Ran, Way, rerun, scores_by, written
+from forestay.rerun.outputs import Kind
 from forestay.rerun.reading import Recordings
 from forestay.settings import Settings
 
@@ -28,8 +31,7 @@ def run_through_core(settings: Settings, wanted: Wanted) -> Ran:
         RecordingError: a recording is damaged, or the output cannot be written.
         ForestayError: the settings cannot work, or no scores are to be had.
     """
-    if wanted.out is not None and wanted.out.suffix not in {".parquet", ".jsonl"}:
-        raise ForestayError(f"--out {wanted.out}: call it .parquet or .jsonl")
+    check_out(wanted.out)
     recordings = Recordings(wanted.paths)
     with ExitStack() as stack:
         tell = stack.enter_context(progress())
@@ -43,6 +45,73 @@ def run_through_core(settings: Settings, wanted: Wanted) -> Ran:
             sinks=sinks,
             tell=lambda done: tell("running through the core", done, None),
         )
+
+
+def verify(settings: Settings, wanted: Wanted, tolerance: float) -> Verified:
+    """Runs recordings by their ledger and compares what they make with what was recorded.
+
+    Raises:
+        RecordingError: a recording is damaged, or the output cannot be written.
+        ForestayError: the settings cannot work, or what is needed was not recorded.
+    """
+    check_out(wanted.out)
+    recordings = Recordings(wanted.paths)
+    with ExitStack() as stack:
+        tell = stack.enter_context(progress())
+        sinks = [stack.enter_context(written(wanted.out, settings, recordings))] if wanted.out else []
+        return rerun_by_ledger(
+            settings,
+            recordings,
+            wanted.scores,
+            tolerance,
+            sinks=sinks,
+            tell=lambda done: tell("making it again by the ledger", done, None),
+        )
+
+
+def check_out(out: Path | None) -> None:
+    """Refuses a name that is not that of a recording.
+
+    Raises:
+        ForestayError: it is none.
+    """
+    if out is not None and out.suffix not in {".parquet", ".jsonl"}:
+        raise ForestayError(f"--out {out}: call it .parquet or .jsonl")
+
+
+def verified_as_json(found: Verified) -> dict[str, Any]:
+    """Returns the outcome of a rerun by the ledger for machines."""
+    return {
+        "same": found.divergence is None,
+        **found.taken._asdict(),
+        "seconds": round(found.seconds, 3),
+        "made": {str(kind): digest._asdict() for kind, digest in found.made.items()},
+        "scores_asked": found.asked,
+        "largest_difference": found.largest,
+        "first_difference": None if found.divergence is None else found.divergence.as_json(),
+    }
+
+
+def verified_lines(found: Verified) -> Iterator[str]:
+    """Yields the outcome of a rerun by the ledger for people."""
+    taken = found.taken
+    pace = taken.records / found.seconds if found.seconds else 0.0
+    yield (
+        f"{taken.records:,} records in {taken.batches:,} batches, {taken.commits:,} commits, {taken.starts:,} starts:"
+        f" {found.seconds:.1f} s ({pace:,.0f}/s)"
+    )
+    if found.asked:
+        yield f"{found.asked:,} scores asked again, off by {found.largest:.2g} at most"
+    if found.divergence is not None:
+        yield from map(printable, found.divergence.lines())
+        return
+    made = found.made
+    yield (
+        f"the same to the byte: {made[Kind.DECISIONS].records:,} decisions, {made[Kind.ACTIONS].records:,} actions,"
+        f" {made[Kind.DEAD_LETTERS].records:,} dead letters, and the state at every commit"
+    )
+    if taken.as_made:
+        yield f"{taken.as_made:,} decisions were taken as made, as workers did that took over"
 
 
 def as_json(ran: Ran) -> dict[str, Any]:

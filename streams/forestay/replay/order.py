@@ -1,13 +1,21 @@
 """Several recordings as one: rows by time, and those of a partition as they came."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from itertools import combinations, islice
+from operator import itemgetter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from forestay.recording import RecordedMessage, Recording, RecordingError, Span
+from forestay.recording.messages import from_columns
 
-_Head = tuple[int, int, RecordedMessage, Iterator[tuple[int, RecordedMessage]]]
+#: Rows with their turns.
+_Rows = Iterator[tuple[int, RecordedMessage]]
+_Head = tuple[int, int, RecordedMessage, _Rows]
 
 
 class Recorded:
@@ -66,19 +74,30 @@ class Recorded:
         """
         if len(self._recordings) == 1:
             return self._recordings[0].messages(start)
-        return islice(self._merged(), start, None)
+        return islice(self._merged(_with_turns), start, None)
+
+    def of_topics(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
+        """Yields the rows of these topics alone, in the same order; the others are not turned into objects.
+
+        Raises:
+            RecordingError: a file was altered or cut off.
+        """
+        wanted = frozenset(topics)
+        if len(self._recordings) == 1:
+            return map(itemgetter(1), _of_topics(self._recordings[0], wanted))
+        return self._merged(lambda recording: _of_topics(recording, wanted))
 
     @property
     def _spans(self) -> Iterator[Span]:
         for recording in self._recordings:
             yield from recording.spans
 
-    def _merged(self) -> Iterator[RecordedMessage]:
+    def _merged(self, rows_of: Callable[[Recording], _Rows]) -> Iterator[RecordedMessage]:
         order = TopologicalSorter(self._before)
         order.prepare()
         heads: list[_Head] = []
 
-        def advance(number: int, rows: Iterator[tuple[int, RecordedMessage]]) -> None:
+        def advance(number: int, rows: _Rows) -> None:
             for turn, message in rows:
                 heappush(heads, (turn, number, message, rows))
                 return
@@ -86,14 +105,26 @@ class Recorded:
 
         while order.is_active():
             for number in order.get_ready():
-                advance(number, _with_turns(self._recordings[number]))
+                advance(number, rows_of(self._recordings[number]))
             if heads:
                 _, number, message, rows = heappop(heads)
                 yield message
                 advance(number, rows)
 
 
-def _with_turns(recording: Recording) -> Iterator[tuple[int, RecordedMessage]]:
+def _of_topics(recording: Recording, topics: frozenset[str]) -> _Rows:
+    if topics.isdisjoint(span.topic for span in recording.spans):
+        return
+    turn = -1
+    for batch in recording.batches():
+        turns = np.maximum(np.maximum.accumulate(batch.column("timestamp").to_numpy()), turn)
+        turn = int(turns[-1])
+        wanted = pc.is_in(batch.column("topic"), pa.array(sorted(topics)))
+        kept = turns[wanted.to_numpy(zero_copy_only=False)].tolist()
+        yield from zip(kept, from_columns(batch.filter(wanted)), strict=True)
+
+
+def _with_turns(recording: Recording) -> _Rows:
     turn = -1
     for message in recording:
         turn = max(turn, message.timestamp)

@@ -140,7 +140,8 @@ class EventTime:
         told, self._identity = self._identity, []
         for _, lane in sorted(self.lanes.items()):
             if lane.unwritten >= _CHECKPOINT or lane.core.has_to_tell:
-                told += lane.checkpoint()
+                lane.checkpoint(lane.decisions, 0)
+                told += lane.core.durable()
         return told
 
     def _send(self, record: OutputRecord) -> None:

@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.decide import record_of
 from forestay.core.decision.deciding import Settled
 from forestay.core.decision.situation import Situation
 from forestay.core.decoding.values import ValueDecoder
@@ -17,7 +18,6 @@ from forestay.core.rules import Rules
 from forestay.core.units import to_milliseconds
 from forestay.rerun.outputs import Kind, Made
 from forestay.rerun.scores import Answer
-from forestay_schemas import Decision, RetentionAction
 
 
 class Plan(NamedTuple):
@@ -69,11 +69,10 @@ class Lane:
         self.flood = applied.flood
         return list(self._made(applied, settled))
 
-    def checkpoint(self) -> list[OutputRecord]:
-        """Makes the state durable, as far as a rerun goes; returns the identity records that waited for it."""
-        self.core.checkpoint(self.decisions, 0)
+    def checkpoint(self, decisions: int, generation: int) -> list[OutputRecord]:
+        """Returns what became durable at a commit; see `Partition.checkpoint`."""
         self.unwritten = 0
-        return self.core.durable()
+        return self.core.checkpoint(decisions, generation)
 
     def _settle(self, situations: Sequence[Situation], answers: Sequence[Answer]) -> Settled:
         """Decides in order; a call of the core has one model."""
@@ -91,11 +90,7 @@ class Lane:
         for kind, made in ((Kind.DECISIONS, settled.decisions), (Kind.ACTIONS, settled.actions)):
             if made:
                 times = [to_milliseconds(one.decided_at) for one in made]
-                yield Made(kind, self.number, [*map(_output, made)], times)
+                yield Made(kind, self.number, [*map(record_of, made)], times)
         for kind, records in ((Kind.DEAD_LETTERS, applied.dead_letters), (Kind.FEATURES, applied.features)):
             if records:
                 yield Made(kind, self.number, records, [-1] * len(records))
-
-
-def _output(made: Decision | RetentionAction) -> OutputRecord:
-    return OutputRecord(made.user_id.encode(), made.model_dump_json().encode())

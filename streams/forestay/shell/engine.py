@@ -10,6 +10,7 @@ from forestay import compiled
 from forestay.access import AccessError
 from forestay.configuration import Configuration
 from forestay.core.errors import ForestayError
+from forestay.core.ledger import Found, users_digest
 from forestay.core.partition import Partition
 from forestay.settings import Settings
 from forestay.shell.fence import Fence
@@ -106,10 +107,10 @@ class Engine:
             self._outside.decoder,
             self._outside.placement.partition,
         )
+        found = Found(users_digest(recovered.users), range(_since(recovered), recovered.decisions_end))
         restored = core.restore(recovered.users, recovered.mark, recovered.made)
         restored = restored._replace(actions=[one for one in restored.actions if one.action_id not in written])
-        decisions = range(_since(recovered), recovered.decisions_end)
-        pipeline = Pipeline(core, restored, decisions, generation, self._outside)
+        pipeline = Pipeline(core, restored, found, generation, self._outside)
         self._pipelines[number] = pipeline
         task = asyncio.create_task(pipeline.run(), name=f"partition-{number}")
         task.add_done_callback(self._ended)

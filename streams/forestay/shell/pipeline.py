@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, Protocol
 
 from faust.types import TP
 
+from forestay.core.decision.decide import record_of
 from forestay.core.decision.situation import Situation
 from forestay.core.decoding.values import ValueDecoder
 from forestay.core.event import NEVER
-from forestay.core.ledger import Ledger, Taken
+from forestay.core.ledger import Found, Ledger, Taken
 from forestay.core.partition import MOST_WOKEN, Applied, Partition, Restored
 from forestay.core.record import OutputRecord, Record
 from forestay.settings import ClockSource, TopicSettings, WorkerSettings
@@ -26,7 +27,6 @@ from forestay.shell.schemas import Schemas
 from forestay.shell.scorer import Scorer
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk
-from forestay_schemas import Decision, RetentionAction
 
 #: Chunks waiting in front of one partition; with the one in work they bound its memory.
 _WAITING = 2
@@ -68,16 +68,16 @@ class Pipeline:
         self,
         core: Partition,
         restored: Restored,
-        decisions: range,
+        found: Found,
         generation: int,
         outside: Outside,
     ) -> None:
-        """`restored`: what is to be written again; `decisions`: the log's offsets from the mark to the end."""
+        """`restored`: what is to be written again; `found`: what was durable."""
         self.core = core
         self._restored = restored
-        self._decisions_end = decisions.stop
+        self._decisions_end = found.decisions.stop
         self._ledger = Ledger(core, generation, outside.configuration)
-        self._ledger.start(decisions, version("forestay"))
+        self._ledger.start(found, version("forestay"))
         self._generation = generation
         self._outside = outside
         self._inbox: asyncio.Queue[Chunk | None] = asyncio.Queue(_WAITING)
@@ -116,7 +116,7 @@ class Pipeline:
                 self._commit.cancel()
 
     async def _work(self) -> None:
-        repeated = [_output(action) for action in self._restored.actions]
+        repeated = [record_of(action) for action in self._restored.actions]
         await self._outside.publisher.publish(self._outside.topics.actions, self.core.number, repeated)
         await self._publish_identity(self._restored.identity)
         while not self._stopping:
@@ -181,8 +181,8 @@ class Pipeline:
             probabilities = await self._score(applied.situations)
         with timings.stage("decide"):
             settled = self.core.settle(applied.situations, probabilities, outside.scorer.model)
-            actions = [_output(action) for action in settled.actions]
-            decisions = [_output(decision) for decision in settled.decisions]
+            actions = [record_of(action) for action in settled.actions]
+            decisions = [record_of(decision) for decision in settled.decisions]
             taken = Taken(topic, begin, self.core.positions[topic], applied.taken < len(records), now)
             made = {
                 "decisions": decisions,
@@ -277,7 +277,3 @@ class Pipeline:
         )
         self.durable = positions
         self._outside.timings.count("state_records", len(records))
-
-
-def _output(made: Decision | RetentionAction) -> OutputRecord:
-    return OutputRecord(made.user_id.encode(), made.model_dump_json().encode())

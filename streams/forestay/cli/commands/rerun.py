@@ -15,10 +15,18 @@ def rerun(
         list[Path], typer.Argument(help="Recordings: Parquet, JSONL, or folders of parts.", show_default=False)
     ],
     *,
+    ledger: Annotated[
+        bool,
+        typer.Option("--ledger", help="Batch by batch as it was, compared to the byte; exit code 1 if not the same."),
+    ] = False,
     scores: Annotated[
         Literal["recorded", "triton", "none"],
         typer.Option(help="Of the recorded decisions, by Triton now, or the lower rungs of the ladder."),
     ] = "recorded",
+    tolerance: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="With --ledger --scores triton: how far off an answer may be."),
+    ] = 1e-5,
     quiet_days: Annotated[
         float, typer.Option(min=0, max=3_650, metavar="DAYS", help="Silence after the last record.")
     ] = 0,
@@ -31,19 +39,33 @@ def rerun(
     """Run recordings through the core, with no broker: what would have been decided.
 
     Events and clock records are taken in the order of recorded time, under the settings in force: catalogue,
-    triggers, rules. The same recordings, settings and scores make the same bytes. docs/replay.md says more.
+    triggers, rules. The same recordings, settings and scores make the same bytes. With --ledger, what workers did is
+    done again and compared, and the first batch that differs is named. docs/replay.md says more.
 
     **Examples**
 
     ```
     forestay rerun yesterday --out made.parquet
     forestay rerun events.parquet decisions.parquet --set catalogue=offers.yaml
+    forestay rerun yesterday --ledger
     forestay rerun recordings/online-retail-ii.parquet --scores triton --json
     ```
     """
     from forestay.cli import rerunning
 
     wanted = rerunning.Wanted(recordings, scores, quiet_days, out)
+    if ledger:
+        if quiet_days:
+            raise typer.BadParameter("--quiet-days is not for --ledger, which says what time it was")
+        found = rerunning.verify(settings_of(ctx), wanted, tolerance)
+        if as_json:
+            print_json(rerunning.verified_as_json(found))
+        else:
+            for line in rerunning.verified_lines(found):
+                typer.echo(line)
+        if found.divergence is not None:
+            raise typer.Exit(1)
+        return
     ran = rerunning.run_through_core(settings_of(ctx), wanted)
     if as_json:
         print_json(rerunning.as_json(ran))

@@ -9,6 +9,7 @@ from forestay.core.decision.policy import cost, draw, weigh
 from forestay.core.decision.reasons import why
 from forestay.core.decision.situation import Situation
 from forestay.core.hashing import identifier
+from forestay.core.record import OutputRecord
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.state.user_state import UserState
 from forestay.core.units import HOUR, to_datetime
@@ -74,6 +75,11 @@ def action_of(decision: Decision, catalogue: Catalogue) -> RetentionAction | Non
         experiment=None,
         decision_id=decision.decision_id,
     )
+
+
+def record_of(made: Decision | RetentionAction) -> OutputRecord:
+    """Returns the record to write of a decision or an action."""
+    return OutputRecord(made.user_id.encode(), made.model_dump_json().encode())
 
 
 def remember(state: UserState, decision: Decision, decided_at: int) -> None:
