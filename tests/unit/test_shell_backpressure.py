@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from faust.transport.consumer import Fetcher
 from faust.types import TP
-from support.builders import MODEL, SOURCES, START, TOPIC, catalogue, click, configuration, source
+from support.builders import MODEL, NOTHING_FOUND, SOURCES, START, TOPIC, catalogue, click, configuration, source
 from support.fakes import FakePublisher
 
 from forestay.core.decision.model_input import ModelInput
@@ -49,7 +49,7 @@ class SlowWorker:
         outside = self._outside()
         for number in range(PARTITIONS):
             core = Partition(number, SOURCES, Rules(), catalogue())
-            self.engine._pipelines[number] = Pipeline(core, Restored([], []), range(0), 1, outside)
+            self.engine._pipelines[number] = Pipeline(core, Restored([], []), NOTHING_FOUND, 1, outside)
         self.fetcher = Fetcher(self.app)
         assert isinstance(self.app.consumer, ChunkConsumer)
         self.consumer = self.app.consumer
