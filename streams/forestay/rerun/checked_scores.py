@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from forestay.core.decision.ladder import SCORE_DIGITS
 from forestay.core.decision.situation import Situation
 from forestay.rerun.scores import Answer, NoScores, ScoreBook, Scores
 
@@ -60,7 +61,8 @@ class CheckedScores:
         assert recorded.probability is not None  # noqa: S101 - only these are asked again
         assert asked.probability is not None  # noqa: S101 - a model asked again answers, or the rerun ends
         self.asked += 1
-        off = abs(recorded.probability - asked.probability)
+        # Rounded as it would be in a decision: what is logged is what is used.
+        off = abs(recorded.probability - round(asked.probability, SCORE_DIGITS))
         self.largest = max(self.largest, off)
         if off <= self._tolerance and recorded.model.version == asked.model.version:
             return recorded

@@ -8,6 +8,8 @@ from forestay.core.state.contact import Score
 from forestay_schemas.retention_action import Churn
 from forestay_schemas.types import Rung
 
+#: Digits of a probability in a decision: what is logged is what is used.
+SCORE_DIGITS: Final = 6
 #: What the two lower rungs call themselves.
 RULE_MODEL: Final = "recency-frequency-rule"
 RULE_VERSION: Final = "1"
@@ -26,7 +28,7 @@ def climb(
     if last is not None and situation.now - last.ts <= max_age:
         return model.churn(last.probability, last.version, Rung.CACHED)
     return Churn(
-        probability=round(rule_probability(situation), 6),
+        probability=round(rule_probability(situation), SCORE_DIGITS),
         horizon_days=model.horizon_days,
         model=RULE_MODEL,
         version=RULE_VERSION,
@@ -44,9 +46,9 @@ class ModelIdentity:
         self.horizon_days = horizon_days
 
     def churn(self, probability: float, version: str, rung: Rung) -> Churn:
-        """Returns the stamp of one probability, rounded to six decimals: what is logged is what is used."""
+        """Returns the stamp of one probability, rounded."""
         return Churn(
-            probability=round(probability, 6),
+            probability=round(probability, SCORE_DIGITS),
             horizon_days=self.horizon_days,
             model=self.name,
             version=version,
