@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -170,6 +171,19 @@ async def test_records_a_broker_refuses_raise_and_name_what_is_not_durable(kafka
         with pytest.raises(PublishError, match="publisher-small-0"):
             await publisher.publish("publisher-small", 0, [OutputRecord(b"k", b"x" * 5_000)])
         assert await publisher.publish("publisher-small", 1, numbered(1)) == 1
+
+
+@pytest.mark.kafka
+async def test_a_clock_too_far_ahead_for_the_broker_is_called_so(
+    kafka_server: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka = KafkaSettings(bootstrap_servers=kafka_server.bootstrap)
+    await asyncio.to_thread(create, kafka, "publisher-early", {})
+    async with KafkaPublisher(kafka, deadline=10) as publisher:
+        tomorrow = time.time() + 86_400
+        monkeypatch.setattr("forestay.shell.publisher.time.time", lambda: tomorrow)
+        with pytest.raises(PublishError, match="this machine's clock"):
+            await publisher.publish("publisher-early", 0, numbered(1))
 
 
 @pytest.mark.embedded

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import InvalidTimestampError, KafkaError, ProducerFenced
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.transaction_manager import PidAndEpoch, TransactionManager
 
@@ -90,6 +90,12 @@ class KafkaPublisher:
                 metadata = await asyncio.gather(*sent)
         except ProducerFenced as error:
             raise FencedError(f"partition {partition} ({topic})") from error
+        except InvalidTimestampError as error:
+            raise PublishError(
+                f"Kafka does not take the time that {len(records)} records for {topic}-{partition} have from this"
+                " machine's clock (message.timestamp.after.max.ms, an hour by default): set it right and start the"
+                " worker again; nothing is lost"
+            ) from error
         except (KafkaError, TimeoutError) as error:
             raise PublishError(
                 f"{len(records)} records for {topic}-{partition} are not durable after {self._deadline:g} s"
