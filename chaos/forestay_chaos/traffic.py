@@ -2,9 +2,9 @@
 
 Times in the events run much faster than the wall: `SPAN_DAYS` pass while the traffic is sent, so that silences,
 windows and caps happen. Some events come late, some too late, producers send some twice, some records are broken,
-and, in traffic of an odd seed, visitors log in and become users they were not before. When all is over each user sends
-one more event, the probe, and then the clock moves on by `SILENT_DAYS`, so that everyone falls silent at a moment that
-can be foretold.
+and, in traffic of an odd seed, visitors log in and become users they were not before. When all is over each user
+sends one more event, the probe, and then the clock moves on by `SILENT_DAYS`, so that everyone falls silent at a
+moment that can be foretold.
 """
 
 import json
