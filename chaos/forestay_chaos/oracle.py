@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from forestay_chaos.oracle_counts import check_features, check_states
 from forestay_chaos.oracle_decisions import check_decisions
+from forestay_chaos.oracle_ledger import check_ledger
 from forestay_chaos.oracle_letters import check_dead_letters
 from forestay_chaos.oracle_truth import truth_of
 from forestay_chaos.read_record import ReadRecord
@@ -33,4 +34,5 @@ def judge(traffic: Traffic, read: Mapping[str, Sequence[ReadRecord]]) -> Verdict
     check_states(traffic, truth, read["state"], verdict)
     check_dead_letters(truth, read["clickstream"], read["dead_letters"], verdict)
     check_decisions(traffic, truth, read, verdict)
+    check_ledger(read, verdict)
     return verdict

@@ -20,6 +20,7 @@ class Verdict:
     features_made_up: int = 0
     features_repeated: int = 0
     states_wrong: int = 0
+    ledger_wrong: int = 0
     decisions: int = 0
     decisions_lost: int = 0
     decisions_made_up: int = 0
@@ -70,6 +71,7 @@ FORBIDDEN: Final = (
     "features_lost",
     "features_made_up",
     "states_wrong",
+    "ledger_wrong",
     "decisions_lost",
     "decisions_made_up",
     "decisions_doubled",
