@@ -58,6 +58,10 @@ training: ## add to .venv what training needs (torch: 6 GB)
 bench: setup ## compare this engine with its peers on a real Kafka: make bench ARGS="--peers flink"
 	@scripts/bench $(ARGS)
 
+.PHONY: chaos
+chaos: setup ## break things while traffic flows, and count what came of it: make chaos ARGS="--runs 200 --seed 1"
+	@scripts/chaos $(ARGS)
+
 .PHONY: schemas
 schemas: setup ## write schemas/json/ again from the contracts
 	@.venv/bin/python -m forestay_schemas
@@ -65,4 +69,4 @@ schemas: setup ## write schemas/json/ again from the contracts
 .PHONY: clean
 clean: ## remove all that can be made again: environments, caches, what a run left
 	@rm -rf .uv .venv .cache .forestay .mypy_cache .ruff_cache .pytest_cache .hypothesis dist htmlcov .coverage
-	@find schemas streams training tests scripts bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find schemas streams training tests scripts bench chaos -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -148,11 +148,13 @@ def _check_purchases(truth: Truth, user: str, found: set[Moment], verdict: Verdi
     decided = {moment.event_id for moment in found}
     others = {moment.ts for moment in found if moment.event_id is None}
     newest = -1
+    dues: set[int] = set()
     events = truth.counted[user]
     for place, event in enumerate(events):
+        # Of what was known earlier, too: a moment decided on stays so, though events that came since would move it.
+        dues |= dues_of(events[:place])
         if event.kind == "purchase" and event.ts >= newest and event.event_id not in decided:
-            before = dues_of(events[:place]) & others
             twice = any(moment.ts == event.ts for moment in found)
-            if not twice and not any(due >= event.ts for due in before):
+            if not twice and not any(due >= event.ts for due in dues & others):
                 verdict.find("decisions_lost", f"{user}: purchase {event.event_id} at {event.ts}")
         newest = max(newest, event.ts)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -42,8 +42,10 @@ def java(*arguments: str) -> list[str]:
     return ["java", *_JVM, *arguments]
 
 
-def start_server(command: list[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Starts a server in `folder`; what it says is added to `log`.
+def start_server(
+    command: list[str], folder: Path, log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts a server in `folder`; what it says is added to `log`. Its environment is ours if none is given.
 
     Call it from the main thread: the kernel ends the server with the thread that started it.
     """
@@ -51,6 +53,7 @@ def start_server(command: list[str], folder: Path, log: Path) -> subprocess.Pope
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WITH_PARENT, str(os.getpid()), *command],
             cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

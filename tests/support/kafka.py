@@ -145,5 +145,10 @@ class KafkaServer:
         return self.log.read_text(errors="replace")[-LOG_TAIL:]
 
 
+def kafka_classpath() -> list[str]:
+    """Returns the options with which Java finds Kafka and its logging."""
+    return [f"-Dlog4j2.configurationFile={_HERE / 'log4j2.yaml'}", "-cp", f"{kafka_jars()}/*"]
+
+
 def _java(main: str) -> list[str]:
-    return java(f"-Dlog4j2.configurationFile={_HERE / 'log4j2.yaml'}", "-cp", f"{kafka_jars()}/*", main)
+    return java(*kafka_classpath(), main)
