@@ -70,7 +70,7 @@ class Coordinator:
 
 
 def ids_of(coordinator: Any, deadline: float = 10.0) -> ProducerIds:
-    ids = ProducerIds(KafkaSettings.model_construct(request_timeout_seconds=deadline))
+    ids = ProducerIds(KafkaSettings.model_construct(request_timeout_seconds=deadline / 2))
     ids._client = coordinator
     return ids
 

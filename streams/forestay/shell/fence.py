@@ -11,10 +11,12 @@ import logging
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from forestay.settings import KafkaSettings, TopicSettings
-from forestay.shell.producer_ids import ProducerIds, Writer
+from forestay.shell.kafka_clients import connection_options
+from forestay.shell.producer_ids import FenceError, ProducerIds, Writer
 from forestay.shell.publisher import KafkaPublisher
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ class KafkaFence:
         self, kafka: KafkaSettings, topics: TopicSettings, ids: ProducerIds, publisher: KafkaPublisher
     ) -> None:
         """`publisher` writes what belongs to the partitions, with ids of `ids`."""
+        self._kafka = kafka
         self._prefix = transactional_ids(kafka)
         # Not the identity topic: many owners write to one of its partitions, and what one of them repeats, late or
         # not, is recognised (docs/identity.md). Nor the clock's: a late record of it tells a time already told.
@@ -68,6 +71,7 @@ class KafkaFence:
     async def take(self, partitions: Iterable[int]) -> None:
         """See `Fence.take`."""
         numbers = sorted(partitions)
+        await self._await_logs(numbers)
         writers = await asyncio.gather(
             *(self._ids.claim(f"{self._prefix}{number}", self._logs(number)) for number in numbers)
         )
@@ -83,6 +87,20 @@ class KafkaFence:
                 for number in partitions
             )
         )
+
+    async def _await_logs(self, numbers: Iterable[int]) -> None:
+        """Returns when the brokers have all logs: of topics just made some may not be there yet.
+
+        A broker that is to mark the ends of several transactions, and lacks one log, never answers (Kafka 4.1): their
+        coordinator tries again after its `request.timeout.ms`, 30 s.
+        """
+        try:
+            async with AIOKafkaConsumer(**connection_options(self._kafka), client_id="forestay-fence") as consumer:
+                # Else it learns of them one by one, each time after a pause.
+                await consumer._client.set_topics(self._topics)  # noqa: SLF001
+                await consumer.end_offsets([tp for number in numbers for tp in self._logs(number)])
+        except KafkaError as error:
+            raise FenceError(f"the ends of {', '.join(self._topics)} cannot be had: {error}") from error
 
     def _logs(self, number: int) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for topic in self._topics]

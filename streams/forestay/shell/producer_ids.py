@@ -74,9 +74,9 @@ class ProducerIds:
     """Claims transactional ids, and keeps them."""
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        """A claim must be done within `kafka.request_timeout_seconds`."""
+        """A claim must be done within twice `kafka.request_timeout_seconds`: brokers wait for each other too."""
         self._kafka = kafka
-        self._deadline = kafka.request_timeout_seconds
+        self._deadline = 2 * kafka.request_timeout_seconds
         self._client: Any = None
 
     async def __aenter__(self) -> Self:

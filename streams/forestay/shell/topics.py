@@ -68,7 +68,7 @@ class TopicDescription(NamedTuple):
 
     @property
     def records(self) -> int:
-        """Returns how many offsets lie between first and end: records, compaction aside."""
+        """Returns how many offsets lie between first and end: records, but for compaction and the marks of fences."""
         return sum(self.end.values()) - sum(self.first.values())
 
     @property
