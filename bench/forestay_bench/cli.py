@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from support.java import JavaFailedError, JavaUnavailableError
 
-from forestay_bench import backpressure_cli, barrier_bench, core_cli, report
+from forestay_bench import backpressure_cli, barrier_bench, core_cli, recovering, report
 from forestay_bench.engine import FULL, SAME_JOB, Load, engine
 from forestay_bench.errors import BenchError
 from forestay_bench.machine import machine
@@ -118,6 +118,18 @@ def transactions(
         sys.exit(f"bench: {error}")
     _console(as_json).print(barrier_bench.table(found))
     print(json.dumps({"transactions": {"machine": machine(), "runs": [one.as_json() for one in found]}}))  # noqa: T201
+
+
+@app.command()
+def recovery(events: Events = _EVENTS, as_json: AsJson = False, out: Out = OUT) -> None:
+    """Show how fast state comes back from the changelog alone, beside Kafka Streams and stock Faust."""
+    with _sitting(out) as sitting:
+        found = recovering.recoveries(sitting, StreamSpec(events))
+        outcome = sitting.outcome
+    _console(as_json).print(recovering.table(found))
+    told = {"recovery": {**recovering.ratios(found), "runs": [asdict(one) | {"rate": one.rate} for one in found]}}
+    (out / "recovery.json").write_text(json.dumps({"machine": machine(), **told}, indent=2) + "\n")
+    _end(outcome, json.dumps(told))
 
 
 app.command()(core_cli.memory)

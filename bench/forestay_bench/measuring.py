@@ -47,7 +47,7 @@ class _Usage(NamedTuple):
     harness: float
 
 
-class _Watch(NamedTuple):
+class Watch(NamedTuple):
     """A run under way. `ready` is None for a worker that makes marks, `output` for one that puts nothing out."""
 
     workers: Workers
@@ -76,7 +76,7 @@ class _Watch(NamedTuple):
         return min(shares) / self.loaded.events
 
 
-class _Watched(NamedTuple):
+class Watched(NamedTuple):
     """What was seen of a run: the workers' own marks, if they make any, and points from outside."""
 
     said: list[Point]
@@ -103,10 +103,10 @@ def measure(peer: Peer, loaded: Loaded, broker: Broker, logs: Path, tell: Callab
         log = Path(folder, "log.txt")
         try:
             with Workers(launch, peer.workers, log) as workers:
-                watched = _watch(_Watch(workers, launch.ready, loaded, broker, output if peer.emits else None), tell)
+                found = watched(Watch(workers, launch.ready, loaded, broker, output if peer.emits else None), tell)
         finally:
             shutil.copyfile(log, logs / f"{peer.name}-{run}.txt")
-    measured = _measurement(peer, loaded, watched)
+    measured = _measurement(peer, loaded, found)
     volumes = broker.volumes(run)
     if peer.emits:
         measured.problems.extend(check(broker.read(output), loaded.expected, peer.counted))
@@ -118,7 +118,7 @@ def measure(peer: Peer, loaded: Loaded, broker: Broker, logs: Path, tell: Callab
     return measured
 
 
-def _watch(watch: _Watch, tell: Callable[[float], object]) -> _Watched:
+def watched(watch: Watch, tell: Callable[[float], object]) -> Watched:
     """Looks at the workers until all is done, and a commit later.
 
     Raises:
@@ -144,14 +144,14 @@ def _watch(watch: _Watch, tell: Callable[[float], object]) -> _Watched:
             tell(progress)
     time.sleep(_COMMIT_SECONDS)
     assert begin is not None  # noqa: S101 # Only what has started makes progress.
-    return _Watched(watch.said(), seen, begin, _usage(watch), watch.workers.memory)
+    return Watched(watch.said(), seen, begin, _usage(watch), watch.workers.memory)
 
 
-def _usage(watch: _Watch) -> _Usage:
+def _usage(watch: Watch) -> _Usage:
     return _Usage(busy_seconds(), watch.workers.cpu, cpu_seconds([watch.broker.pid]), own_cpu_seconds())
 
 
-def _measurement(peer: Peer, loaded: Loaded, watched: _Watched) -> Measurement:
+def _measurement(peer: Peer, loaded: Loaded, watched: Watched) -> Measurement:
     """Turns what was seen into figures: by the worker's own marks where it makes them, else by its outputs.
 
     By outputs the time begins when the worker is ready, before its first event, and ends when the last output is

@@ -36,9 +36,9 @@ class Sitting:
     def __init__(self, broker: Broker, logs: Path, screen: Screen, attempts: int) -> None:
         """Takes a broker that is up."""
         self.outcome = Outcome()
-        self._broker = broker
-        self._logs = logs
-        self._screen = screen
+        self.broker = broker
+        self.logs = logs
+        self.screen = screen
         self._attempts = attempts
         self._topics: dict[StreamSpec, tuple[Stream, str]] = {}
         self._expected: dict[tuple[StreamSpec, tuple[Window, ...]], Expected] = {}
@@ -59,7 +59,7 @@ class Sitting:
     def run(self, peer: Peer, spec: StreamSpec) -> Measurement | None:
         """Runs a peer; once more if others disturbed it. Returns None where it could not be run."""
         try:
-            measured = self._measured(peer, self._loaded(spec, peer.windows))
+            measured = self._measured(peer, self.loaded(spec, peer.windows))
         except PeerUnavailableError as error:
             self.outcome.left_out.append(f"{peer.title}: {error}")
         except (EngineMissingError, RunFailedError) as error:
@@ -67,28 +67,29 @@ class Sitting:
         else:
             self.outcome.runs.append(measured)
             self.outcome.failures.extend(f"{peer.title}: {problem}" for problem in measured.problems)
-            self._screen.measured(measured)
+            self.screen.measured(measured)
             return measured
-        self._screen.note((self.outcome.left_out + self.outcome.failures)[-1])
+        self.screen.note((self.outcome.left_out + self.outcome.failures)[-1])
         return None
 
     def _measured(self, peer: Peer, loaded: Loaded) -> Measurement:
         tries: list[Measurement] = []
         for _ in range(self._attempts):
-            with self._screen.step(peer.title) as tell:
-                tries.append(measure(peer, loaded, self._broker, self._logs, tell))
+            with self.screen.step(peer.title) as tell:
+                tries.append(measure(peer, loaded, self.broker, self.logs, tell))
             if not tries[-1].disturbed:
                 break
         return min(tries, key=lambda run: run.others_cpu_seconds)
 
-    def _loaded(self, spec: StreamSpec, windows: tuple[Window, ...]) -> Loaded:
+    def loaded(self, spec: StreamSpec, windows: tuple[Window, ...]) -> Loaded:
+        """Returns the topic with these events, made and filled at the first asking."""
         if spec not in self._topics:
-            with self._screen.step(f"{spec.events:,} events are made") as tell:
+            with self.screen.step(f"{spec.events:,} events are made") as tell:
                 events = stream(spec, CACHE, lambda done: tell(done / spec.events))
             topic = f"{spec.name}-events"
-            self._broker.create(topic)
-            with self._screen.step(f"{spec.events:,} events go to the broker") as tell:
-                _load(self._broker.bootstrap, topic, events, tell)
+            self.broker.create(topic)
+            with self.screen.step(f"{spec.events:,} events go to the broker") as tell:
+                _load(self.broker.bootstrap, topic, events, tell)
             self._topics[spec] = events, topic
         events, topic = self._topics[spec]
         if (spec, windows) not in self._expected:

@@ -98,6 +98,11 @@ class Meter:
         self.done = 0
         self._next = 1
 
+    def restore(self, what: str) -> None:
+        """Says that state is being restored, or is: RESTORE what time cpu-seconds."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        os.write(1, f"RESTORE {what} {time.time():.4f} {used.ru_utime + used.ru_stime:.3f}\n".encode())
+
     def add(self, events: int) -> None:
         """Counts events done."""
         self.done += events

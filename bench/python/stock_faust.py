@@ -6,6 +6,7 @@ from typing import Any
 import faust
 import msgspec
 from faust.serializers import codecs
+from faust.tables.recovery import Recovery
 from job import Meter, new_state, setting, update
 
 _encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder()
@@ -46,6 +47,20 @@ features: Any = app.Table("features", partitions=4, key_type=bytes, schema=schem
 features.value_serializer = "msgpack"
 features.changelog_topic.schema.value_serializer = "msgpack"
 features.changelog_topic.value_serializer = "msgpack"
+_set_recovery_started = Recovery._set_recovery_started  # noqa: SLF001 - Faust tells nobody when it begins
+
+
+def _restoring(self: Recovery) -> None:
+    meter.restore("begin")
+    _set_recovery_started(self)
+
+
+Recovery._set_recovery_started = _restoring  # type: ignore[method-assign] # noqa: SLF001
+
+
+@features.on_recover  # type: ignore[untyped-decorator]
+async def _restored() -> None:
+    meter.restore("end")
 
 
 @app.agent(source)

@@ -29,6 +29,7 @@ from forestay.core.ledger import Found, users_digest
 from forestay.core.partition import Partition, Restored
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
+from forestay.core.state.seal import unsealed
 from forestay.core.state.state_codec import MARK_KEY, decode_mark
 from forestay.core.units import DAY, HOUR
 from forestay.settings import TopicSettings, WorkerSettings
@@ -56,6 +57,9 @@ class FakeSource:
     def seek_before_next_fetch(self, positions: dict[TP, int]) -> int:
         raise AssertionError(positions)
 
+    def log_end(self, tp: TP) -> int:
+        return ENDS[tp]
+
     async def commit_positions(self, positions: dict[TP, int]) -> None:
         self.commits.append((positions, len(self._publisher.log[TOPICS.state, 0])))
         if positions == ENDS and not self.done.done():
@@ -76,10 +80,10 @@ def recover(log: Log) -> tuple[Partition, Restored, Found]:
     """Returns a partition as shell/recovery.py restores it, what it repeats, and what was durable."""
     latest = {record.key: record.value for record in log[TOPICS.state, 0]}
     marked = latest.pop(MARK_KEY, None)
-    mark = None if marked is None else decode_mark(marked)
+    mark = None if marked is None else decode_mark(unsealed(MARK_KEY, marked))
     decisions = [Decision.model_validate_json(record.value or b"") for record in log[TOPICS.decisions, 0]]
     core = Partition(0, SOURCES, Rules(), SHOP)
-    users = {(key or b"").decode(): value for key, value in latest.items() if value is not None}
+    users = {(key or b"").decode(): unsealed(key or b"", value) for key, value in latest.items() if value is not None}
     since = mark.decisions if mark else 0
     found = Found(users_digest(users), range(since, len(decisions)))
     return core, core.restore(users, mark, decisions[since:]), found
@@ -126,7 +130,7 @@ async def test_decisions_become_durable_before_actions_state_after_both_and_offs
     assert calls[-1] == TOPICS.state
     for positions, durable in consumer.commits:
         marks = [record for record in publisher.log[TOPICS.state, 0][:durable] if record.key == MARK_KEY]
-        mark = decode_mark(marks[-1].value or b"")
+        mark = decode_mark(unsealed(MARK_KEY, marks[-1].value or b""))
         assert {TP(topic, 0): position for topic, position in mark.positions.items()} == positions
     assert consumer.commits[-1][0] == ENDS
 

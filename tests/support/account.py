@@ -8,7 +8,8 @@ from support.features import features_of
 from support.workers import TopicReader
 
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_NAMES
-from forestay.core.state.state_codec import MARK_KEY, decode_user
+from forestay.core.state.seal import unsealed
+from forestay.core.state.state_codec import decode_user, is_users
 from forestay.core.state.user_state import UserState
 from forestay.settings import Settings
 
@@ -81,9 +82,9 @@ def latest_states(records: list[Any]) -> dict[str, UserState]:
     """The newest state of each user among `records` of the changelog."""
     latest = {(record.partition, record.key): record.value for record in records}
     return {
-        key.decode(): decode_user(value, DEFAULT_FEATURES)
+        key.decode(): decode_user(unsealed(key, value), DEFAULT_FEATURES)
         for (_, key), value in latest.items()
-        if key != MARK_KEY and value is not None
+        if is_users(key) and value is not None
     }
 
 

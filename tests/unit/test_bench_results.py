@@ -9,6 +9,8 @@ from rich.console import Console
 
 from forestay_bench import report
 from forestay_bench.progress import Point, at, marks
+from forestay_bench.recovering import Recovery
+from forestay_bench.recovering import ratios as ratios_of_recoveries
 from forestay_bench.results import Measurement, ratios
 from forestay_bench.screen import Screen
 from forestay_bench.sitting import Outcome
@@ -124,3 +126,11 @@ def test_a_page_of_few_runs_has_no_empty_headings() -> None:
     assert "Left out" not in page
     assert "Failed" not in page
     assert "no claim" not in page
+
+
+def test_recoveries_are_compared_by_rate_and_by_cpu() -> None:
+    ours = Recovery("forestay-same_job", "ours", 1_000, 2.0, 0.5, 0.001, 100)
+    theirs = Recovery("kafka-streams", "theirs", 500, 1.0, 0.5, 0.005, 100)
+    assert (ours.rate, ours.cpu_us) == (2_000, 1)
+    assert ratios_of_recoveries([theirs, ours]) == {"vs_kafka_streams": 2.0, "cpu_vs_kafka_streams": 10.0}
+    assert ratios_of_recoveries([theirs]) == {}

@@ -23,7 +23,7 @@ def test_an_unequal_count_is_named_with_what_to_do() -> None:
     with pytest.raises(ConfigurationError) as caught:
         check_equal({TOPICS.clickstream: 12, TOPICS.clock: 12, TOPICS.state: 4}, TOPICS)
     assert "clickstream has 12" in str(caught.value)
-    assert "Delete forestay-user-state-changelog" in str(caught.value)
+    assert "delete forestay-user-state-changelog" in str(caught.value)
     assert "forestay topics declare" in str(caught.value)
 
 

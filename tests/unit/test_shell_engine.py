@@ -1,7 +1,7 @@
 """Partitions change hands: what was read before a handover is never worked from after it."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -14,9 +14,11 @@ from forestay.core.state.mark import PartitionMark
 from forestay.settings import Settings
 from forestay.shell import engine as module
 from forestay.shell.engine import Engine
+from forestay.shell.keeping import Ends
 from forestay.shell.pipeline import Outside
 from forestay.shell.placement import Placement
 from forestay.shell.producer_ids import FencedError, FenceError
+from forestay.shell.publisher import PublishError
 from forestay.shell.recovery import Recovered
 from forestay.shell.timings import Timings
 
@@ -27,6 +29,9 @@ class Changelog:
     def __init__(self) -> None:
         self.readings = 0
         self.may_end = asyncio.Event()
+        #: Partitions of which others have written since they were kept.
+        self.changed: set[int] = set()
+        self.looked_at: list[list[int]] = []
 
     async def recover(
         self, _kafka: object, _topics: object, partitions: Iterable[int], _progress: object
@@ -37,11 +42,16 @@ class Changelog:
         mark = PartitionMark({"clickstream": position}, 0, 0, self.readings, 0)
         return {number: Recovered({}, mark, [], 0) for number in partitions}
 
+    async def as_left(self, _kafka: object, kept: Mapping[int, Ends]) -> dict[int, Ends]:
+        self.looked_at.append(sorted(kept))
+        return {number: ends for number, ends in kept.items() if number not in self.changed}
+
 
 @pytest.fixture
 def changelog(monkeypatch: pytest.MonkeyPatch) -> Changelog:
     log = Changelog()
     monkeypatch.setattr(module, "recover", log.recover)
+    monkeypatch.setattr(module, "as_left", log.as_left)
     return log
 
 
@@ -95,6 +105,46 @@ async def test_partitions_it_does_not_own_have_no_position_to_read_from(changelo
     engine = engine_for([])
     await engine.take_over([1], 1)
     assert engine.start_positions([TP("clickstream", 0), TP("clickstream", 1)]) == {TP("clickstream", 1): 100}
+    await engine.hand_over(1)
+
+
+async def test_what_is_given_back_as_it_was_left_is_not_read_again(changelog: Changelog) -> None:
+    changelog.may_end.set()
+    fence = FakeFence()
+    engine = engine_for([], fence)
+    await engine.take_over([0, 1, 2], 1)
+    cores = {number: pipeline.core for number, pipeline in engine.pipelines.items()}
+    await engine.hand_over(1)
+    changelog.changed = {1}
+    await engine.take_over([0, 1], 2)
+    assert fence.taken[-1] == [0, 1]
+    assert changelog.looked_at[-1] == [0, 1]
+    assert engine.pipelines[0].core is cores[0]
+    assert engine.pipelines[1].core is not cores[1]
+    assert engine.start_positions([TP("clickstream", 1)]) == {TP("clickstream", 1): 200}
+    await engine.hand_over(1)
+    # Partition 2 was another's by then.
+    await engine.take_over([2], 3)
+    assert changelog.looked_at[-1] == []
+    await engine.hand_over(1)
+
+
+async def test_what_a_pipeline_that_failed_remembers_is_forgotten(
+    changelog: Changelog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changelog.may_end.set()
+    failures = list[BaseException]()
+    engine = engine_for(failures)
+    await engine.take_over([0], 1)
+
+    async def fail(*_: object) -> None:
+        raise PublishError("full")
+
+    monkeypatch.setattr(engine.pipelines[0], "_finish_commit", fail)
+    await engine.hand_over(1)
+    assert len(failures) == 1
+    await engine.take_over([0], 2)
+    assert changelog.looked_at[-1] == []
     await engine.hand_over(1)
 
 

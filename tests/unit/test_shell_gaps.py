@@ -2,10 +2,12 @@
 
 from typing import Any, NamedTuple
 
+import pytest
 from faust.types import TP
 from support.builders import DIGEST, MODEL, NOTHING_FOUND, SOURCES, TOPIC, catalogue, click, source, user
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
+from forestay.core.errors import StateError
 from forestay.core.partition import Partition, Restored
 from forestay.core.rules import Rules
 from forestay.settings import TopicSettings, WorkerSettings
@@ -30,6 +32,10 @@ class Log:
 
     async def commit_positions(self, positions: dict[TP, int]) -> None:
         raise AssertionError(positions)
+
+    def log_end(self, tp: TP) -> int:
+        assert tp == TP(TOPIC, 0)
+        return self.records[-1].offset + 1
 
     def fetch(self, count: int) -> Chunk:
         if self._wanted is not None:
@@ -102,4 +108,21 @@ async def test_what_was_applied_before_is_not_applied_again() -> None:
     await way.take(way.log.fetch(10))
     way.log.position = 3
     await way.take(way.log.fetch(10))
+    assert way.applied() == 10
+
+
+async def test_a_topic_that_was_made_again_stops_the_line_before_anything_of_it_is_taken_in() -> None:
+    way = line(list(range(10)))
+    await way.take(way.log.fetch(10))
+    old = way.log.records
+    way.log.records = old[:3]
+    with pytest.raises(StateError, match="ends at offset 3, but was read to 10"):
+        await way.take(Chunk(TOPIC, 0, 0, old[:3]))
+    assert way.applied() == 10
+
+
+async def test_records_that_come_again_after_a_rebalance_are_passed_over() -> None:
+    way = line(list(range(10)))
+    await way.take(way.log.fetch(10))
+    await way.take(Chunk(TOPIC, 0, 0, way.log.records[2:5]))
     assert way.applied() == 10

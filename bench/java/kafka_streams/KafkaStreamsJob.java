@@ -6,12 +6,14 @@ import java.io.UncheckedIOException;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.processor.StateRestoreListener;
 import org.apache.kafka.streams.processor.api.Processor;
 import org.apache.kafka.streams.processor.api.ProcessorContext;
 import org.apache.kafka.streams.processor.api.ProcessorSupplier;
@@ -54,6 +56,21 @@ public final class KafkaStreamsJob {
     }
   }
 
+  private static final class Restoring implements StateRestoreListener {
+    @Override
+    public void onRestoreStart(TopicPartition partition, String store, long first, long end) {
+      Meter.restore("begin");
+    }
+
+    @Override
+    public void onBatchRestored(TopicPartition partition, String store, long last, long records) {}
+
+    @Override
+    public void onRestoreEnd(TopicPartition partition, String store, long records) {
+      Meter.restore("end");
+    }
+  }
+
   private static Properties settings() {
     Properties settings = new Properties();
     settings.put("application.id", Setting.of("RUN"));
@@ -88,6 +105,7 @@ public final class KafkaStreamsJob {
         .process(features)
         .to(Setting.of("OUTPUT"), Produced.with(Serdes.ByteArray(), Serdes.ByteArray()));
     KafkaStreams streams = new KafkaStreams(builder.build(), settings());
+    streams.setGlobalStateRestoreListener(new Restoring());
     Runtime.getRuntime().addShutdownHook(new Thread(streams::close));
     streams.start();
   }

@@ -11,6 +11,13 @@ public final class Meter {
 
   private Meter() {}
 
+  /** Says that state is being restored, or is: RESTORE what time cpu-seconds. */
+  public static void restore(String what) {
+    System.out.println(
+        "RESTORE " + what + " " + System.currentTimeMillis() / 1000.0 + " " + SYSTEM.getProcessCpuTime() / 1e9);
+    System.out.flush();
+  }
+
   public static void tick() {
     long done = DONE.incrementAndGet();
     if (done == 1 || done % TENTH == 0) {

@@ -15,6 +15,7 @@ from forestay.cli.commands import (
     doctor,
     features,
     record,
+    repair,
     replay,
     rerun,
     send,
@@ -104,4 +105,5 @@ app.command(rich_help_panel=_LOOK)(rerun.rerun)
 app.command(rich_help_panel=_LOOK)(diff.diff)
 app.command(rich_help_panel=_LOOK)(features.features)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)
+app.command(rich_help_panel=_LOOK)(repair.repair)
 app.command(rich_help_panel=_LOOK)(config.config)

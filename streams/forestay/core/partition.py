@@ -339,7 +339,14 @@ class Partition:
         self._identities.checkpoint(changes, self.clock)
         records = [OutputRecord(user_id.encode(), record) for user_id, record in changes]
         self.users.cool()
-        mark = PartitionMark(dict(self.positions), self.clock, decisions, generation, self.watermark)
+        mark = PartitionMark(
+            dict(self.positions),
+            self.clock,
+            decisions,
+            generation,
+            self.watermark,
+            len(self.users),
+        )
         records.append(OutputRecord(MARK_KEY, encode_mark(mark)))
         return records
 

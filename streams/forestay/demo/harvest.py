@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from forestay.core.errors import StateError
 from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.state.mark import PartitionMark
-from forestay.core.state.state_codec import MARK_KEY, decode_mark, decode_user
+from forestay.core.state.seal import unsealed
+from forestay.core.state.state_codec import MARK_KEY, decode_mark, decode_user, is_users
 from forestay.core.state.user_state import UserState
 from forestay.demo.seen import (
     SeenAction,
@@ -108,12 +109,14 @@ class Harvest:
         for (partition, key), value in sorted(self._states.items()):
             try:
                 if key == MARK_KEY:
-                    marks[partition] = decode_mark(value)
+                    marks[partition] = decode_mark(unsealed(key, value))
+                    continue
+                if not is_users(key):
                     continue
                 user_id = key.decode()
                 if user_id in users:
                     self._note(f"user {user_id} has state in more than one partition")
-                users[user_id] = decode_user(value, DEFAULT_FEATURES)
+                users[user_id] = decode_user(unsealed(key, value), DEFAULT_FEATURES)
             except (StateError, UnicodeDecodeError) as error:
                 self._note(f"state record of {key!r} in partition {partition}: {error}")
         return users, marks

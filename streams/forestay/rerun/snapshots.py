@@ -1,7 +1,8 @@
 """The state that workers had, from a recording of their changelog: where a rerun by the ledger may begin."""
 
 from forestay.core.state.mark import PartitionMark
-from forestay.core.state.state_codec import MARK_KEY, decode_mark
+from forestay.core.state.seal import unsealed
+from forestay.core.state.state_codec import MARK_KEY, decode_mark, is_users
 from forestay.rerun.durable import Durable
 from forestay.rerun.reading import Rows
 
@@ -13,7 +14,7 @@ class Snapshots:
         """Reads the changelog to the last mark of each partition.
 
         Raises:
-            StateError: a mark cannot be read.
+            StateError: a mark cannot be read, or a user's record was damaged.
         """
         self._marks: dict[int, int] = {}
         self._users: dict[int, dict[str, bytes]] = {}
@@ -26,11 +27,13 @@ class Snapshots:
                 continue
             users = self._users.setdefault(row.partition, {})
             if row.key == MARK_KEY:
-                self._found[row.partition] = decode_mark(row.value or b"")
+                self._found[row.partition] = decode_mark(unsealed(MARK_KEY, row.value or b""))
+            elif row.key is None or not is_users(row.key):
+                continue
             elif row.value is None:
-                users.pop((row.key or b"").decode(), None)
+                users.pop(row.key.decode(), None)
             else:
-                users[(row.key or b"").decode()] = row.value
+                users[row.key.decode()] = unsealed(row.key, row.value)
 
     def mark(self, partition: int) -> PartitionMark | None:
         """Returns the mark; None: the partition's state is not recorded."""

@@ -226,6 +226,10 @@ class RetentionApp(faust.App):
         """See `Source.commit_positions`."""
         await self._chunk_consumer.commit_positions(positions)
 
+    def log_end(self, tp: TP) -> int | None:
+        """See `Source.log_end`."""
+        return self._chunk_consumer.log_end(tp)
+
     def _create_directories(self) -> None:
         """Makes none: Faust would put a folder for tables into the current one."""
 

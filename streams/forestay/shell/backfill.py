@@ -9,6 +9,8 @@ from forestay.core.errors import ConfigurationError, DeadLetter, ForestayError
 from forestay.core.event import NEVER, Event
 from forestay.core.record import OutputRecord
 from forestay.core.rules import Rules
+from forestay.core.state.mark import UNWRITTEN
+from forestay.core.state.seal import sealed_records
 from forestay.history.fill import Filled, Filler
 from forestay.history.told import History, Told
 from forestay.settings import Settings
@@ -92,7 +94,7 @@ class Backfill:
         """
         await check_nobody_works(self._settings)
         found = await survey(self._settings, self._rules, self._partitions)
-        if self._plan.from_topic and not any(found.marks.values()):
+        if self._plan.from_topic and all(mark.generation == UNWRITTEN for mark in found.marks.values()):
             raise ConfigurationError("there is no state yet to fill: start a worker, which reads the topic itself")
         self._counts["known"] = found.users
         with History(self._partitions) as history:
@@ -146,7 +148,7 @@ class Backfill:
         if self._plan.dry_run or not changed:
             return
         await check_nobody_works(settings)
-        records = [OutputRecord(user_id.encode(), changed[user_id]) for user_id in sorted(changed)]
+        records = sealed_records([OutputRecord(user_id.encode(), changed[user_id]) for user_id in sorted(changed)])
         async with KafkaPublisher(settings.kafka, settings.worker.barrier_deadline_seconds) as publisher:
             for start in range(0, len(records), _BATCH):
                 await publisher.publish(settings.topics.state, number, records[start : start + _BATCH])

@@ -10,8 +10,8 @@ from forestay.core.errors import DeadLetter
 from forestay.core.record import Record, SourceRecord
 from forestay.settings import Settings, ValueFormat
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.log_reading import read_to_ends
 from forestay.shell.record_batches import RecordConsumer
-from forestay.shell.recovery import read_to_ends
 from forestay.shell.schemas import Schemas
 
 #: How long a fetch waits at the end of a partition (milliseconds).

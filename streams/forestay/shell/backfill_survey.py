@@ -16,23 +16,23 @@ from forestay.shell.topics import end_offsets
 
 
 class Survey(NamedTuple):
-    """Each partition's mark (None: no state yet), and ids that are another's: that other, and its partition."""
+    """Each partition's mark, and ids that are another's: that other, and its partition."""
 
-    marks: dict[int, PartitionMark | None]
+    marks: dict[int, PartitionMark]
     owners: dict[str, tuple[str, int]]
     users: int
 
     def times(self, partition: int, newest: int) -> Times:
         """Returns the event times a partition has reached; without a state, `newest` of history."""
         mark = self.marks[partition]
-        if mark is None or mark.clock == NEVER:
+        if mark.clock == NEVER:
             return Times(newest, newest)
         return Times(mark.clock, mark.watermark)
 
     def takes(self, partition: int, ts: int) -> bool:
         """Says whether an event of a file is of the past for its partition: the worker will not meet it as new."""
         mark = self.marks[partition]
-        if mark is None or mark.clock == NEVER:
+        if mark.clock == NEVER:
             return True
         # A mark of version 1 has no watermark, nor has one of a partition that only the clock has reached.
         return ts <= (mark.clock if mark.watermark == NEVER else mark.watermark)
@@ -65,11 +65,11 @@ async def survey(settings: Settings, rules: Rules, partitions: int) -> Survey:
     return found
 
 
-def _check_identity(settings: Settings, marks: dict[int, PartitionMark | None]) -> None:
+def _check_identity(settings: Settings, marks: dict[int, PartitionMark]) -> None:
     """Makes sure that no state is on its way from one id to another: it would arrive as it was before."""
     topic = settings.topics.identity
     ends = end_offsets(settings.kafka, {topic: len(marks)})[topic]
-    read = {number: 0 if mark is None else mark.positions.get(topic, 0) for number, mark in marks.items()}
+    read = {number: mark.positions.get(topic, 0) for number, mark in marks.items()}
     waiting = sum(max(end - read[number], 0) for number, end in ends.items())
     if waiting:
         raise ConfigurationError(

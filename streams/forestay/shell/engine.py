@@ -14,6 +14,7 @@ from forestay.core.ledger import Found, users_digest
 from forestay.core.partition import Partition
 from forestay.settings import Settings
 from forestay.shell.fence import Fence
+from forestay.shell.keeping import as_left
 from forestay.shell.pipeline import Outside, Pipeline
 from forestay.shell.producer_ids import FencedError, FenceError
 from forestay.shell.recovery import Recovered, recover
@@ -48,6 +49,8 @@ class Engine:
         self.progress = RecoveryProgress()
         self._pipelines: dict[int, Pipeline] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        #: Handed over with all of their state durable; some may come back.
+        self._kept: dict[int, Pipeline] = {}
         self._failed = False
         self._handovers = 0
 
@@ -64,15 +67,22 @@ class Engine:
         """
         handovers = self._handovers
         numbers = sorted(set(partitions) - self._pipelines.keys())
+        kafka, topics = self._settings.kafka, self._settings.topics
+        # What others have now is forgotten.
+        kept, self._kept = {number: one for number, one in self._kept.items() if number in numbers}, {}
         # What a former owner wrote before it was shut out is read; it writes nothing after that.
         await self._fence.take(numbers)
-        kafka, topics = self._settings.kafka, self._settings.topics
-        recovered = await recover(kafka, topics, numbers, self.progress) if numbers else {}
+        left = await as_left(kafka, {number: one.ends for number, one in kept.items()})
+        missing = [number for number in numbers if number not in left]
+        recovered = await recover(kafka, topics, missing, self.progress) if missing else {}
         written = await self._written(recovered)
         if handovers != self._handovers:
             return
-        for number in numbers:
-            self._start(number, recovered[number], written.get(number, frozenset()), generation)
+        for number, ends in left.items():
+            kept[number].again(ends)
+            self._run(kept[number])
+        for number in missing:
+            self._run(self._restored(number, recovered[number], written.get(number, frozenset()), generation))
         logger.info("worker ready: partitions %s, %s core", sorted(self._pipelines), compiled.form().title)
 
     async def keep_fence(self, interval: float) -> None:
@@ -98,7 +108,7 @@ class Engine:
         }
         return await written_actions(kafka, topics, acting) if kafka.fenced else {}
 
-    def _start(self, number: int, recovered: Recovered, written: frozenset[str], generation: int) -> None:
+    def _restored(self, number: int, recovered: Recovered, written: frozenset[str], generation: int) -> Pipeline:
         core = Partition(
             number,
             self._settings.topics.sources,
@@ -110,7 +120,18 @@ class Engine:
         found = Found(users_digest(recovered.users), range(_since(recovered), recovered.decisions_end))
         restored = core.restore(recovered.users, recovered.mark, recovered.made)
         restored = restored._replace(actions=[one for one in restored.actions if one.action_id not in written])
-        pipeline = Pipeline(core, restored, found, generation, self._outside)
+        return Pipeline(
+            core,
+            restored,
+            found,
+            generation,
+            self._outside,
+            opening=recovered.opening,
+            ends=recovered.ends,
+        )
+
+    def _run(self, pipeline: Pipeline) -> None:
+        number = pipeline.core.number
         self._pipelines[number] = pipeline
         task = asyncio.create_task(pipeline.run(), name=f"partition-{number}")
         task.add_done_callback(self._ended)
@@ -138,13 +159,15 @@ class Engine:
             return
         for pipeline in pipelines.values():
             pipeline.stop()
-        _, late = await asyncio.wait(tasks.values(), timeout=deadline)
+        done, late = await asyncio.wait(tasks.values(), timeout=deadline)
         for task in late:
             task.cancel()
         if late:
             await asyncio.wait(late)
             names = ", ".join(sorted(task.get_name() for task in late))
             raise HandoverError(f"{names}: no durable barrier within {deadline:g} s; left to be made again")
+        if not any(task.exception() for task in done):
+            self._kept = pipelines
 
     def start_positions(self, assigned: Iterable[TP]) -> dict[TP, int]:
         """Returns where reading begins: the end of what is durable, or the beginning of the topic."""
@@ -163,4 +186,4 @@ class Engine:
 
 def _since(recovered: Recovered) -> int:
     """Returns from where on decisions are taken as made."""
-    return recovered.mark.decisions if recovered.mark else 0
+    return recovered.mark.decisions

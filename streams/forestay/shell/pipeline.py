@@ -7,7 +7,7 @@ committed. A failure anywhere raises out of `run`, and nothing after it is ackno
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol
 
@@ -16,10 +16,12 @@ from faust.types import TP
 from forestay.core.decision.decide import record_of
 from forestay.core.decision.situation import Situation
 from forestay.core.decoding.values import ValueDecoder
+from forestay.core.errors import StateError
 from forestay.core.event import NEVER
 from forestay.core.ledger import Found, Ledger, Taken
 from forestay.core.partition import MOST_WOKEN, Applied, Partition, Restored
 from forestay.core.record import OutputRecord, Record
+from forestay.core.state.seal import sealed_records
 from forestay.settings import ClockSource, TopicSettings, WorkerSettings
 from forestay.shell.placement import Placement
 from forestay.shell.publisher import Publisher
@@ -40,6 +42,9 @@ class Source(Protocol):
 
     async def commit_positions(self, positions: dict[TP, int]) -> None:
         """Commits offsets to the group."""
+
+    def log_end(self, tp: TP) -> int | None:
+        """Returns where a partition ended at the last fetch, None if that is not known."""
 
 
 class Outside(NamedTuple):
@@ -71,10 +76,19 @@ class Pipeline:
         found: Found,
         generation: int,
         outside: Outside,
+        *,
+        opening: Sequence[OutputRecord] = (),
+        ends: Mapping[str, int] | None = None,
     ) -> None:
-        """`restored`: what is to be written again; `found`: what was durable."""
+        """`restored`: what is to be written again; `found`: what was durable.
+
+        `opening`: state records that are to be durable before anything is decided; `ends`: of the logs that only the
+        owner writes, at recovery.
+        """
         self.core = core
         self._restored = restored
+        self._opening = opening
+        self._ends = dict(ends or {})
         self._decisions_end = found.decisions.stop
         self._ledger = Ledger(core, generation, outside.configuration)
         self._ledger.start(found, version("forestay"))
@@ -96,6 +110,23 @@ class Pipeline:
         """Says whether no chunk waits or is in work."""
         return self._inbox.empty() and not self._busy
 
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """Returns where the logs end that the owner alone writes, by topic, as far as this one knows."""
+        return self._ends
+
+    def again(self, ends: Mapping[str, int]) -> None:
+        """Makes ready to run once more, after a `run` that ended without an error: all was durable then.
+
+        It goes on under its old generation, also in the ledger: nothing lies between. `ends`: of the logs now.
+        """
+        self._ends = dict(ends)
+        self._restored, self._opening = Restored([], []), ()
+        self._inbox = asyncio.Queue(_WAITING)
+        self._stopping = self._busy = False
+        self._sought = {}
+        self._commit_at = time.monotonic() + self._outside.settings.commit_interval_seconds
+
     async def put(self, chunk: Chunk) -> None:
         """Takes a chunk; returns when there is room for the next."""
         await self._inbox.put(chunk)
@@ -116,6 +147,7 @@ class Pipeline:
                 self._commit.cancel()
 
     async def _work(self) -> None:
+        await self._publish_state(self._opening)
         repeated = [record_of(action) for action in self._restored.actions]
         await self._outside.publisher.publish(self._outside.topics.actions, self.core.number, repeated)
         await self._publish_identity(self._restored.identity)
@@ -157,6 +189,7 @@ class Pipeline:
         expected = self.core.positions.get(chunk.topic, 0)
         records = [record for record in chunk.records if record.offset >= expected]
         if not records:
+            self._check_end(TP(chunk.topic, chunk.partition), expected)
             return []
         if records[0].offset > expected:
             sought = self._sought.get(chunk.topic)
@@ -168,6 +201,15 @@ class Pipeline:
                 return []
         self._sought.pop(chunk.topic, None)
         return records
+
+    def _check_end(self, tp: TP, expected: int) -> None:
+        """Tells records that come again, after a rebalance, from a log that has begun anew."""
+        end = self._outside.source.log_end(tp)
+        if end is not None and end < expected:
+            raise StateError(
+                f"{tp.topic}-{tp.partition} ends at offset {end}, but was read to {expected}: the topic was deleted"
+                " and made again, or has lost its tail. Nothing of it was taken in; `forestay repair` says what to do"
+            )
 
     async def _batch(self, topic: str, records: Sequence[Record]) -> int:
         """Carries out one batch; returns how many of the records it took."""
@@ -229,7 +271,7 @@ class Pipeline:
             self._publish_identity(applied.identity),
         )
         if decisions:
-            self._decisions_end = after
+            self._decisions_end = self._ends[topics.decisions] = after
         await publish(topics.actions, number, actions)
 
     async def _publish_identity(self, records: Sequence[OutputRecord]) -> None:
@@ -266,12 +308,18 @@ class Pipeline:
             # States that leave for another partition may be sent now, and not before.
             await self._publish_identity(self.core.durable())
 
+    async def _publish_state(self, records: Sequence[OutputRecord]) -> None:
+        publish, topic = self._outside.publisher.publish, self._outside.topics.state
+        if records:
+            self._ends[topic] = await publish(topic, self.core.number, sealed_records(records))
+
     async def _make_durable(
         self, entries: list[OutputRecord], records: list[OutputRecord], positions: dict[str, int]
     ) -> None:
         # No state without the entries that tell how it came about.
-        await self._outside.publisher.publish(self._outside.topics.ledger, self.core.number, entries)
-        await self._outside.publisher.publish(self._outside.topics.state, self.core.number, records)
+        ledger = self._outside.topics.ledger
+        self._ends[ledger] = await self._outside.publisher.publish(ledger, self.core.number, entries)
+        await self._publish_state(records)
         await self._outside.source.commit_positions(
             {TP(topic, self.core.number): position for topic, position in positions.items()}
         )

@@ -135,11 +135,12 @@ def check_equal(counts: Mapping[str, int], topics: TopicSettings) -> None:
         return
     listed = ", ".join(f"{name} has {counts[name]}" for name in topics.names if name in counts)
     wanted = counts.get(topics.clickstream, max(counts.values()))
-    wrong = [name for name in topics.names if name in counts and counts[name] != wanted]
+    wrong = ", ".join(name for name in topics.names if name in counts and counts[name] != wanted)
     raise ConfigurationError(
-        f"the topics differ in their number of partitions: {listed}. A user's records keep their partition number,"
-        f" so all need the same. Delete {', '.join(wrong)} (what they hold is lost) and run"
-        f" `forestay topics declare`, which makes them with {wanted}; or name other topics in the settings"
+        f"the topics differ in their number of partitions: {listed}. A user's records keep their partition number, so"
+        " all need the same; with more of them, users are in other partitions than their state. If there is nothing"
+        f" yet to lose, delete {wrong} and run `forestay topics declare`, which makes them with {wanted}. Else fill"
+        " new topics from history: docs/recovery.md, More partitions"
     )
 
 

@@ -25,6 +25,8 @@ from forestay.shell.record_batches import RecordConsumer
 
 #: Most bytes of one partition a fetch brings: about 4,000 click events.
 _FETCH_BYTES = 1_048_576
+#: By its answer a worker learns of a rebalance: while it does not know, those who have let go stand still.
+_HEARTBEAT_SECONDS = 1.0
 
 
 class Chunk(NamedTuple):
@@ -86,7 +88,7 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
             fetch_max_wait_ms=round(kafka.fetch_wait_seconds * 1000),
             max_partition_fetch_bytes=_FETCH_BYTES,
             session_timeout_ms=round(kafka.session_timeout_seconds * 1000),
-            heartbeat_interval_ms=round(kafka.session_timeout_seconds * 1000 / 5),
+            heartbeat_interval_ms=round(min(kafka.session_timeout_seconds / 5, _HEARTBEAT_SECONDS) * 1000),
             rebalance_timeout_ms=round(kafka.rebalance_timeout_seconds * 1000),
             max_poll_interval_ms=300_000,
         )
@@ -131,6 +133,10 @@ class ChunkConsumer(driver.Consumer):
     async def commit_positions(self, positions: Mapping[TP, int]) -> None:
         """Commits offsets to the group, where lag is read from; recovery does not depend on them."""
         await self._commit(positions)
+
+    def log_end(self, tp: TP) -> int | None:
+        """Returns where a partition ended at the last fetch, None if that is not known."""
+        return self.highwater(tp) if tp in self.assignment() else None
 
     async def caught_up(self, tp: TP, position: int) -> bool:
         """Says whether everything on `tp` was read and handed over, and the receiver has come to `position`.

@@ -13,8 +13,8 @@ from aiokafka import TopicPartition
 from forestay.core.errors import StateError
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.kafka_clients import connection_options
+from forestay.shell.log_reading import read_to_ends
 from forestay.shell.record_batches import RecordConsumer
-from forestay.shell.recovery import read_to_ends
 
 #: How long a fetch waits at the end of a partition (milliseconds).
 _FETCH_WAIT: Final = 50

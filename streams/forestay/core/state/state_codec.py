@@ -18,7 +18,7 @@ from forestay.core.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.state.identity import Identity, is_leaving
-from forestay.core.state.mark import PartitionMark
+from forestay.core.state.mark import PartitionMark, StateTopics
 from forestay.core.state.upgrade import upgraded
 from forestay.core.state.user_state import MAX_ORDERS, UserState, remembered_orders
 from forestay.core.units import MINUTE
@@ -29,6 +29,7 @@ USER_VERSION: Final[bytes] = b"\x02"
 #: The same, of a user who waits for another id's state: a worker that takes over asks again.
 ASKING_VERSION: Final[bytes] = b"\x82"
 MARK_VERSION: Final[bytes] = b"\x02"
+_KNOWN: Final = (OLD_VERSION, USER_VERSION, ASKING_VERSION)
 #: Bytes before the fields: the version, and the minute of the next timer.
 HEADER: Final[int] = 5
 #: Stands for 'no timer'.
@@ -37,6 +38,9 @@ NO_MINUTE: Final[int] = 2**32 - 1
 LEAVING: Final[int] = 2**32 - 2
 #: The key of a partition's mark on the changelog. A user id has no control characters, so none is this.
 MARK_KEY: Final[bytes] = b"\x00mark"
+#: The key of what its state is made beside. No key that begins so is a user's.
+TOPICS_KEY: Final[bytes] = b"\x00topics"
+_NO_USER: Final[bytes] = b"\x00"
 
 #: What a user may have, as bits of a number: what follows holds what is set, in this order.
 _CONTACTS: Final = 1
@@ -52,6 +56,7 @@ _ALL: Final = 511
 
 _encode_mark: Final = msgspec.msgpack.Encoder().encode
 _decode_mark: Final = msgspec.msgpack.Decoder(PartitionMark).decode
+_decode_topics: Final = msgspec.msgpack.Decoder(StateTopics).decode
 
 
 def encode_user(state: UserState, features: FeatureSet, oldest: i64, lateness: i64, due: i64) -> bytes:
@@ -183,7 +188,20 @@ def tells_asking(record: bytes) -> bool:
 
 def has_other_version(record: bytes) -> bool:
     """Says whether the record is of a version of which this code can read none."""
-    return len(record) > HEADER and record[:1] not in (OLD_VERSION, USER_VERSION, ASKING_VERSION)
+    return len(record) > HEADER and record[:1] not in _KNOWN
+
+
+def check_known_version(record: bytes) -> None:
+    """Makes sure that a user's record can be told by its first byte.
+
+    Raises:
+        StateError: it is of another version.
+    """
+    if record[:1] not in _KNOWN:
+        raise StateError(
+            f"it has version {record[:1].hex() or 'none'}, which this worker does not know: a newer one wrote it"
+            " (update all workers), or it was damaged"
+        )
 
 
 def decode_user(record: bytes, features: FeatureSet) -> UserState:
@@ -274,6 +292,29 @@ def decode_mark(record: bytes) -> PartitionMark:
     except msgspec.DecodeError as error:
         message = f"a partition mark cannot be read: {error}"
         raise StateError(message) from error
+
+
+def encode_topics(topics: StateTopics) -> bytes:
+    """Returns what a state is made beside as a record."""
+    return MARK_VERSION + bytes(_encode_mark(topics))
+
+
+def decode_topics(record: bytes) -> StateTopics:
+    """Returns what a state was made beside.
+
+    Raises:
+        StateError: another version, or damaged bytes.
+    """
+    _check_version(record, MARK_VERSION, "record of topics")
+    try:
+        return _decode_topics(record[1:])
+    except msgspec.DecodeError as error:
+        raise StateError(f"a record of topics cannot be read: {error}") from error
+
+
+def is_users(key: bytes) -> bool:
+    """Says whether a key of the changelog is a user's."""
+    return not key.startswith(_NO_USER)
 
 
 def _check_version(record: bytes, expected: bytes, what: str) -> None:
