@@ -81,8 +81,9 @@ def check_web(process: WorkerProcess) -> None:
     line = next(line for line in process.log if "web port 127.0.0.1:" in line)
     port = int(line.partition("web port 127.0.0.1:")[2].partition(":")[0])
     assert ask(port, "/ready", None) == (401, {"error": "send the header Authorization: Bearer TOKEN"})
-    assert ask(port, "/ready", PASSWORD) == (200, {"ready": True, "partitions": [0]})
-    assert ask(port, "/live", PASSWORD) == (200, {"live": True})
+    status, ready = ask(port, "/ready", PASSWORD)
+    assert (status, ready["ready"], ready["phase"], ready["partitions"]) == (200, True, "working", [0])
+    assert ask(port, "/live", PASSWORD) == (200, {"live": True, "phase": "working"})
     for page in ("/", "/table", "/table/", "/tables", "/router", "/router/", "/stats", "/graph", "/metrics"):
         assert ask(port, page, PASSWORD)[0] == 404, page
 
