@@ -11,6 +11,9 @@ from forestay_chaos.traffic import Traffic
 from forestay_chaos.verdict import Verdict
 
 _VERSIONS: Final = (0x02, 0x82)
+#: In front of the record: this and its checksum.
+_SEAL: Final = 0x53
+_SEAL_BYTES: Final = 5
 #: Version and the minute at which the user is looked at: numbers follow.
 _HEAD_BYTES: Final = 5
 
@@ -97,6 +100,8 @@ def counted_in(state: bytes) -> tuple[int, int]:
     Raises:
         ValueError: the record is of a version that docs/state.md does not describe.
     """
+    if state[0] == _SEAL:
+        state = state[_SEAL_BYTES:]
     if state[0] not in _VERSIONS:
         raise ValueError(f"a state record of version {state[0]}")
     numbers = _numbers(state[_HEAD_BYTES:])

@@ -47,12 +47,16 @@ Log = dict[tuple[str, int], list[OutputRecord]]
 
 
 class FakeSource:
-    """A consumer whose commits are kept, each with how much state was durable then; `done` at the sources' ends."""
+    """A consumer whose commits are kept, each with how much state was durable then; `done` at the sources' ends.
 
-    def __init__(self, publisher: FakePublisher) -> None:
+    The first `refused` commits take nothing, as in a rebalance.
+    """
+
+    def __init__(self, publisher: FakePublisher, refused: int) -> None:
         self.commits: list[tuple[dict[TP, int], int]] = []
         self.done = asyncio.get_running_loop().create_future()
         self._publisher = publisher
+        self.refused = refused
 
     def seek_before_next_fetch(self, positions: dict[TP, int]) -> int:
         raise AssertionError(positions)
@@ -60,10 +64,14 @@ class FakeSource:
     def log_end(self, tp: TP) -> int:
         return ENDS[tp]
 
-    async def commit_positions(self, positions: dict[TP, int]) -> None:
+    async def commit_positions(self, positions: dict[TP, int]) -> bool:
+        if self.refused:
+            self.refused -= 1
+            return False
         self.commits.append((positions, len(self._publisher.log[TOPICS.state, 0])))
         if positions == ENDS and not self.done.done():
             self.done.set_result(None)
+        return True
 
 
 def sources() -> list[SourceRecord]:
@@ -89,10 +97,10 @@ def recover(log: Log) -> tuple[Partition, Restored, Found]:
     return core, core.restore(users, mark, decisions[since:]), found
 
 
-async def live(publisher: FakePublisher, salt: str = "a") -> FakeSource:
+async def live(publisher: FakePublisher, salt: str = "a", refused: int = 0) -> FakeSource:
     """Runs one life of a pipeline over all sources, to their end or to the publisher's failure."""
     core, restored, found = recover(publisher.log)
-    consumer = FakeSource(publisher)
+    consumer = FakeSource(publisher, refused)
     settings = WorkerSettings(batch_records=4, commit_interval_seconds=1e-9)
     scorer = FakeScorer(MODEL, hashing_model(salt))
     pipeline = Pipeline(
@@ -112,6 +120,17 @@ async def live(publisher: FakePublisher, salt: str = "a") -> FakeSource:
         pipeline.stop()
         await work
     return consumer
+
+
+async def test_the_group_is_told_again_what_it_refused_and_what_a_predecessor_did_not_tell() -> None:
+    refusing = await live(FakePublisher(), refused=1_000)
+    assert refusing.commits[-1][0] == ENDS
+    publisher = FakePublisher()
+    await live(publisher)
+    written = len(publisher.log[TOPICS.state, 0])
+    successor = await live(publisher)
+    assert successor.commits == [(ENDS, written)]
+    assert len(publisher.log[TOPICS.state, 0]) == written
 
 
 def jsons(records: Sequence[OutputRecord]) -> list[dict[str, object]]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from faust.types import TP
@@ -74,7 +75,8 @@ class FakeFence:
 
 def engine_for(failures: list[BaseException], fence: FakeFence | None = None) -> Engine:
     settings = Settings()
-    source: Any = None
+    source: Any = AsyncMock()
+    source.commit_positions.return_value = True
     scorer = FakeScorer(MODEL, hashing_model("a"))
     outside = Outside(
         scorer, FakePublisher(), source, settings.topics, settings.worker, Timings(), Placement("murmur2", 1), DIGEST

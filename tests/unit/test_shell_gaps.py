@@ -30,7 +30,7 @@ class Log:
         self._wanted = positions[TP(TOPIC, 0)]
         return self.seeks + 1
 
-    async def commit_positions(self, positions: dict[TP, int]) -> None:
+    async def commit_positions(self, positions: dict[TP, int]) -> bool:
         raise AssertionError(positions)
 
     def log_end(self, tp: TP) -> int:

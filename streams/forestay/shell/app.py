@@ -222,9 +222,9 @@ class RetentionApp(faust.App):
         """See `Source.seek_before_next_fetch`."""
         return self._chunk_consumer.seek_before_next_fetch(positions)
 
-    async def commit_positions(self, positions: dict[TP, int]) -> None:
+    async def commit_positions(self, positions: dict[TP, int]) -> bool:
         """See `Source.commit_positions`."""
-        await self._chunk_consumer.commit_positions(positions)
+        return await self._chunk_consumer.commit_positions(positions)
 
     def log_end(self, tp: TP) -> int | None:
         """See `Source.log_end`."""

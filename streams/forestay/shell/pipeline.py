@@ -40,8 +40,8 @@ class Source(Protocol):
     def seek_before_next_fetch(self, positions: dict[TP, int]) -> int:
         """Asks for a seek; returns the epoch of the chunks fetched after it."""
 
-    async def commit_positions(self, positions: dict[TP, int]) -> None:
-        """Commits offsets to the group."""
+    async def commit_positions(self, positions: dict[TP, int]) -> bool:
+        """Commits offsets to the group; returns whether it took them all."""
 
     def log_end(self, tp: TP) -> int | None:
         """Returns where a partition ended at the last fetch, None if that is not known."""
@@ -102,6 +102,8 @@ class Pipeline:
         self._committed = {} if restored.identity else dict(core.positions)
         #: Where durable state ends: the positions of the last commit that came through.
         self.durable = dict(core.positions)
+        #: The positions the group knows. A commit of offsets fails quietly in a rebalance.
+        self._told: dict[str, int] = {}
         self._commit_at = time.monotonic() + outside.settings.commit_interval_seconds
         self._commit: asyncio.Task[None] | None = None
 
@@ -292,6 +294,8 @@ class Pipeline:
 
     def _begin_commit(self) -> None:
         if self.core.positions == self._committed:
+            if self._told != self._committed:
+                self._commit = asyncio.create_task(self._tell(self._committed))
             return
         with self._outside.timings.stage("encode"):
             records = self.core.checkpoint(self._decisions_end, self._generation)
@@ -320,8 +324,12 @@ class Pipeline:
         ledger = self._outside.topics.ledger
         self._ends[ledger] = await self._outside.publisher.publish(ledger, self.core.number, entries)
         await self._publish_state(records)
-        await self._outside.source.commit_positions(
-            {TP(topic, self.core.number): position for topic, position in positions.items()}
-        )
+        await self._tell(positions)
         self.durable = positions
         self._outside.timings.count("state_records", len(records))
+
+    async def _tell(self, positions: dict[str, int]) -> None:
+        """Commits offsets to the group, where lag is read from."""
+        number = self.core.number
+        if await self._outside.source.commit_positions({TP(topic, number): at for topic, at in positions.items()}):
+            self._told = positions

@@ -130,9 +130,12 @@ class ChunkConsumer(driver.Consumer):
         self._wanted.update(positions)
         return self._epoch + 1
 
-    async def commit_positions(self, positions: Mapping[TP, int]) -> None:
-        """Commits offsets to the group, where lag is read from; recovery does not depend on them."""
-        await self._commit(positions)
+    async def commit_positions(self, positions: Mapping[TP, int]) -> bool:
+        """Commits offsets to the group, where lag is read from; recovery does not depend on them.
+
+        Returns whether it took them all: in a rebalance it takes none, or those of partitions we keep.
+        """
+        return bool(await self._commit(positions)) and positions.keys() <= self.assignment()
 
     def log_end(self, tp: TP) -> int | None:
         """Returns where a partition ended at the last fetch, None if that is not known."""
