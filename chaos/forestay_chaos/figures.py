@@ -1,4 +1,4 @@
-"""Writes a campaign's figures into docs/reliability.md: `python -m forestay_chaos.figures CHAOS.json`.
+"""Writes campaigns' figures into docs/reliability.md: `python -m forestay_chaos.figures CHAOS.json ...`.
 
 The section between the two marks is written anew; the rest of the page is people's.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forestay_chaos.paths import ROOT
+from forestay_chaos.totals import joined
 
 PAGE: Final = ROOT / "docs" / "reliability.md"
 _ALSO_ZERO: Final = ("stuck", "recordings_wrong", "unclean_ends")
@@ -18,14 +19,15 @@ _BEGIN: Final = "<!-- figures: written by forestay_chaos.figures -->\n"
 _END: Final = "<!-- end of figures -->\n"
 
 
-def figures(result: Mapping[str, Any]) -> str:
-    """Returns the section for a campaign's JSON object."""
+def figures(results: Sequence[Mapping[str, Any]]) -> str:
+    """Returns the section for the JSON objects of campaigns."""
+    result = joined(results)
     rows = [
         (name, row["count"], *(_seconds(row[key]) for key in ("p50", "p90", "p99", "max")))
         for name, row in result["recovery_seconds"].items()
     ]
     lines = [
-        _head(result),
+        _head(result, results),
         "",
         *_table(("must be 0", "count"), [*_named(result["must_be_0"]), *_named(_part(result, _ALSO_ZERO))]),
         *_table(("allowed", "count"), _named(_part(result, _ALLOWED))),
@@ -35,10 +37,12 @@ def figures(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _head(result: Mapping[str, Any]) -> str:
-    machine, last = result["machine"], result["seed"] + result["runs"] - 1
+def _head(result: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> str:
+    machine, minutes = result["machine"], max(part["seconds"] for part in parts) / 60
+    seeds = " and ".join(f"{part['seed']} to {part['seed'] + part['runs'] - 1}" for part in parts)
+    beside = f", {len(parts)} clusters side by side," if len(parts) > 1 else ""
     return (
-        f"{result['runs']} runs, seeds {result['seed']} to {last}, in {result['seconds'] / 60:.0f} minutes on"
+        f"{result['runs']} runs, seeds {seeds}, in {minutes:.0f} minutes{beside} on"
         f" {machine['cores']} cores and {machine['memory_gib']} GiB ({machine['system']}), which brokers, Triton,"
         f" workers and oracle shared; load average at the end {machine['load_average']}.\n"
         f"{result['events']:,} events counted, {result['decisions']:,} decisions, {result['actions']:,} actions,"
@@ -65,11 +69,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Reads the JSON and writes the page."""
-    if len(arguments) != 1:
+    if not arguments:
         sys.exit(__doc__)
+    results = [json.loads(Path(name).read_text()) for name in arguments]
     before, _, rest = PAGE.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    PAGE.write_text(f"{before}{_BEGIN}\n{figures(json.loads(Path(arguments[0]).read_text()))}{_END}{after}")
+    PAGE.write_text(f"{before}{_BEGIN}\n{figures(results)}{_END}{after}")
 
 
 if __name__ == "__main__":

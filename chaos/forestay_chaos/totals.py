@@ -1,7 +1,7 @@
 """A campaign's JSON: runs, faults by kind, what must be 0, and how long recovery took."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from forestay_chaos.machine import machine
@@ -52,22 +52,50 @@ def totals(outcomes: Sequence[Outcome], seed: int, seconds: float, errors: Seque
         "why_they_did": dict(
             Counter(_why(reason) for outcome in outcomes for reason in outcome.unasked).most_common()
         ),
-        "recovery_seconds": {
-            **_recoveries(outcomes, ""),
-            **_recoveries([outcome for outcome in outcomes if not outcome.scenario.static], ", dynamic members"),
-            **_recoveries([outcome for outcome in outcomes if outcome.scenario.static], ", static members"),
-        },
+        "recovery_seconds": {name: percentiles(found) for name, found in _recoveries(outcomes).items()},
+        "recovery_samples": _recoveries(outcomes),
         "failed_seeds": [outcome.scenario.seed for outcome in outcomes if not outcome.good],
         "errors": list(errors),
         "good": not errors and bool(outcomes) and all(outcome.good for outcome in outcomes),
     }
 
 
-def _recoveries(outcomes: Sequence[Outcome], which: str) -> dict[str, dict[str, float | int | None]]:
+def _recoveries(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    """Returns the seconds of every recovery, by what happened and to whom."""
+    parts = {
+        "": outcomes,
+        ", dynamic members": [outcome for outcome in outcomes if not outcome.scenario.static],
+        ", static members": [outcome for outcome in outcomes if outcome.scenario.static],
+    }
     return {
-        number + which: percentiles([one for outcome in outcomes for one in outcome.recoveries.get(number, [])])
+        number + which: sorted(one for outcome in part for one in outcome.recoveries.get(number, []))
+        for which, part in parts.items()
         for number in ("SIGKILL", "SIGTERM")
     }
+
+
+def joined(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns one object for campaigns that ran side by side: counts summed up, percentiles of all samples."""
+    first, *others = results
+    whole = dict(first)
+    for result in others:
+        whole = {name: _together(value, result[name]) for name, value in whole.items()}
+    samples = {name: sorted(found) for name, found in whole["recovery_samples"].items()}
+    alone = {"seed": first["seed"], "machine": first["machine"], "recovery_samples": samples}
+    alone["recovery_seconds"] = {name: percentiles(found) for name, found in samples.items()}
+    return whole | alone | {"good": all(result["good"] for result in results)}
+
+
+def _together(one: Any, other: Any) -> Any:
+    """Adds numbers and lists, and the values of objects by name; of anything else the first stays."""
+    if isinstance(one, dict):
+        return {
+            name: _together(one[name], other[name])
+            if name in one and name in other
+            else one.get(name, other.get(name))
+            for name in {**one, **other}
+        }
+    return one + other if isinstance(one, int | float | list) else one
 
 
 def _why(reason: str) -> str:
