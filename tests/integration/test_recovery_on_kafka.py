@@ -229,12 +229,20 @@ async def test_more_partitions_of_all_topics_are_refused_by_old_and_new_partitio
 @pytest.mark.parametrize("changed", ["state", "decisions", "ledger"])
 async def test_a_partition_given_back_is_read_again_only_if_somebody_wrote(durable: Durable, changed: str) -> None:
     await durable.work()
-    kafka = durable.settings.kafka.model_copy(update={"fencing": False})
-    kept: dict[int, Ends] = {PARTITION: (await durable.recovered()).ends}
-    assert await as_left(kafka, kept) == kept
+    kafka = durable.settings.kafka
+    ends = (await durable.recovered()).ends
+    # As if the last record of each log were our mark.
+    kept: dict[int, Ends] = {PARTITION: {topic: end - 1 for topic, end in ends.items()}}
+    assert await as_left(kafka, kept) == {PARTITION: ends}
+    assert await as_left(kafka.model_copy(update={"fencing": False}), kept) == {}
     topic = getattr(durable.topics, changed)
     durable.write(topic, OutputRecord(b"u1", None))
     assert await as_left(kafka, kept) == {}
+
+
+async def test_where_the_broker_does_not_tell_all_partitions_are_read_again() -> None:
+    nobody = KafkaSettings(bootstrap_servers="127.0.0.1:1", request_timeout_seconds=1)
+    assert await as_left(nobody, {PARTITION: {"state": 1}}) == {}
 
 
 async def test_a_partition_given_back_is_known_by_our_own_mark_alone(durable: Durable) -> None:

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Final
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from forestay.settings import KafkaSettings
 from forestay.shell.log_reading import log_consumer
@@ -12,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 #: Where a partition's logs end that its owner alone writes, by topic.
 Ends = Mapping[str, int]
+#: What taking a partition over puts into each of these logs.
+_OUR_MARK: Final = 1
 
 
 async def as_left(kafka: KafkaSettings, kept: Mapping[int, Ends]) -> dict[int, Ends]:
@@ -19,25 +23,30 @@ async def as_left(kafka: KafkaSettings, kept: Mapping[int, Ends]) -> dict[int, E
 
     What is in memory is then what a recovery would bring. To be asked once former owners are shut out: that leaves
     one mark of ours in each log, and any other owner would have left one too, or a record, or has changed nothing.
-
-    Raises:
-        aiokafka.errors.KafkaError: the broker does not tell.
+    Without a fence, or where the broker does not tell, there are none: all is read anew.
     """
-    if not kept:
+    if not kept or not kafka.fenced:
         return {}
-    ours = 1 if kafka.fenced else 0
-    ends = {TopicPartition(topic, number): end for number, logs in kept.items() for topic, end in logs.items()}
-    consumer = log_consumer(kafka)
-    await consumer.start()
     try:
-        now = await consumer.end_offsets(list(ends))
-    finally:
-        await consumer.stop()
-    others = {tp.partition for tp, end in ends.items() if now[tp] != end + ours}
-    left: dict[int, Ends] = {
-        number: {topic: now[TopicPartition(topic, number)] for topic in logs}
+        now = await _ends_now(kafka, kept)
+    except (KafkaError, TimeoutError) as error:
+        logger.warning("the ends of logs are not to be had, so all partitions are read anew: %r", error)
+        return {}
+    left = {
+        number: now[number]
         for number, logs in kept.items()
-        if number not in others
+        if now[number] == {topic: end + _OUR_MARK for topic, end in logs.items()}
     }
     logger.info("partitions %s go on as they were left", sorted(left))
     return left
+
+
+async def _ends_now(kafka: KafkaSettings, kept: Mapping[int, Ends]) -> dict[int, Ends]:
+    places = {number: [TopicPartition(topic, number) for topic in logs] for number, logs in kept.items()}
+    consumer = log_consumer(kafka)
+    try:
+        await consumer.start()
+        now = await consumer.end_offsets([tp for own in places.values() for tp in own])
+    finally:
+        await consumer.stop()
+    return {number: {tp.topic: now[tp] for tp in own} for number, own in places.items()}

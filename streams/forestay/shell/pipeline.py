@@ -118,7 +118,10 @@ class Pipeline:
         return self._ends
 
     def again(self, ends: Mapping[str, int]) -> None:
-        """Makes ready to run once more, after a `run` that ended without an error: all was durable then.
+        """Makes ready to run once more, after a `run` that ended without an error.
+
+        What is in memory is then durable, or follows from what is: users may have been woken by a record that is
+        still to be taken, and the decisions about them are in their log.
 
         It goes on under its old generation, also in the ledger: nothing lies between. `ends`: of the logs now.
         """
