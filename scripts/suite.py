@@ -22,9 +22,9 @@ MARKER: Final = "training"
 FOLDER: Final = Path("tests", "training")
 #: What the compiled core must pass as well.
 CORE: Final = (*sorted(map(str, Path("tests", "unit").glob("test_core_*.py"))), "tests/property", "tests/replay")
-#: Tests that wait for processes of their own, and those that compute.
-EDGES: Final = ("tests/contract", "tests/integration")
-BESIDE: Final = ("tests/unit", "tests/property", "tests/replay", str(FOLDER))
+#: Tests that mostly wait for processes of their own, and the others, which take as long.
+EDGES: Final = ("tests/integration",)
+BESIDE: Final = ("tests/contract", "tests/unit", "tests/property", "tests/replay", str(FOLDER))
 NOTICE: Final = f"{FOLDER} and all else marked '{MARKER}': no torch here; scripts/test (make test) runs them"
 
 
