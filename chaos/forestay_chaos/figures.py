@@ -29,7 +29,14 @@ def figures(results: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         _head(result, results),
         "",
-        *_table(("must be 0", "count"), [*_named(result["must_be_0"]), *_named(_part(result, _ALSO_ZERO))]),
+        *_table(
+            ("must be 0", "count"),
+            [
+                *_named(result["must_be_0"]),
+                *_named(_part(result, _ALSO_ZERO)),
+                ("runs the harness could not play", len(result["errors"])),
+            ],
+        ),
         *_table(("allowed", "count"), _named(_part(result, _ALLOWED))),
         *_table(("recovery after", "measured", "p50", "p90", "p99", "max"), rows),
         *_table(("fault", "times"), list(result["faults"].items())),
@@ -39,7 +46,9 @@ def figures(results: Sequence[Mapping[str, Any]]) -> str:
 
 def _head(result: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> str:
     machine, minutes = result["machine"], max(part["seconds"] for part in parts) / 60
-    seeds = " and ".join(f"{part['seed']} to {part['seed'] + part['runs'] - 1}" for part in parts)
+    # A run that could not be played had its seed too.
+    tried = [(part["seed"], part["runs"] + len(part["errors"])) for part in parts]
+    seeds = " and ".join(f"{first} to {first + count - 1}" for first, count in tried)
     beside = f", {len(parts)} clusters side by side," if len(parts) > 1 else ""
     return (
         f"{result['runs']} runs, seeds {seeds}, in {minutes:.0f} minutes{beside} on"

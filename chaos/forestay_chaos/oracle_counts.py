@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from forestay_chaos.oracle_truth import Counted, Totals, Truth, trail
 from forestay_chaos.read_record import ReadRecord
@@ -11,7 +12,7 @@ from forestay_chaos.traffic import Traffic
 from forestay_chaos.verdict import Verdict
 
 _VERSIONS: Final = (0x02, 0x82)
-#: In front of the record: this and its checksum.
+#: In front of the record: this, and the checksum of key and record.
 _SEAL: Final = 0x53
 _SEAL_BYTES: Final = 5
 #: Version and the minute at which the user is looked at: numbers follow.
@@ -88,20 +89,22 @@ def check_states(traffic: Traffic, truth: Truth, states: Sequence[ReadRecord], v
         if user in merged:
             continue
         record = latest.get(user)
-        found = None if record is None or record.value is None else counted_in(record.value)
+        found = None if record is None or record.value is None else counted_in(user.encode(), record.value)
         repeats = found[1] if found and user in truth.unsure else truth.repeats.get(user, 0)
         if found != (len(events), repeats):
             verdict.find("states_wrong", f"{user}: {(len(events), repeats)} events and repeats, not {found}")
 
 
-def counted_in(state: bytes) -> tuple[int, int]:
-    """Returns how many events and repeats a state record has counted.
+def counted_in(key: bytes, state: bytes) -> tuple[int, int] | None:
+    """Returns how many events and repeats a state record has counted; None: its seal is broken.
 
     Raises:
         ValueError: the record is of a version that docs/state.md does not describe.
     """
     if state[0] == _SEAL:
-        state = state[_SEAL_BYTES:]
+        told, state = state[1:_SEAL_BYTES], state[_SEAL_BYTES:]
+        if int.from_bytes(told, "big") != crc32(key + state):
+            return None
     if state[0] not in _VERSIONS:
         raise ValueError(f"a state record of version {state[0]}")
     numbers = _numbers(state[_HEAD_BYTES:])

@@ -136,10 +136,10 @@ def _check_some(traffic: Traffic, truth: Truth, user: str, found: set[Moment], v
     for made_up in late - expected:
         verdict.find("decisions_made_up", f"{user}: {made_up}")
     if user not in merged:
-        _check_purchases(truth, user, found, verdict)
+        check_purchases(truth, user, found, verdict)
 
 
-def _check_purchases(truth: Truth, user: str, found: set[Moment], verdict: Verdict) -> None:
+def check_purchases(truth: Truth, user: str, found: set[Moment], verdict: Verdict) -> None:
     """Looks for the decision of each purchase that was the user's newest event when it came.
 
     It is not owed where the user was decided upon as of a later moment before: a clock that events of merged ids made

@@ -77,7 +77,8 @@ def _recoveries(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
 def joined(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns one object for campaigns that ran side by side: counts summed up, percentiles of all samples."""
     first, *others = results
-    whole = dict(first)
+    # Percentiles are made anew: they cannot be added, and where nothing was measured there are none.
+    whole = {name: value for name, value in first.items() if name != "recovery_seconds"}
     for result in others:
         whole = {name: _together(value, result[name]) for name, value in whole.items()}
     samples = {name: sorted(found) for name, found in whole["recovery_samples"].items()}

@@ -10,6 +10,7 @@ from forestay.core.feature_stream import FeatureStream
 from forestay.core.partition import Applied, Partition
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
+from forestay.core.state.seal import sealed_records
 from forestay.trigger_file import load_triggers
 from forestay_chaos.oracle import ReadRecord
 from forestay_chaos.traffic import CATALOGUE, FEATURES, KINDS, TRIGGERS, Traffic
@@ -92,7 +93,7 @@ class ChaosWorld:
 
     def _commit(self) -> None:
         for number, core in enumerate(self._cores):
-            for record in core.checkpoint(self._ends.get(("decisions", number), 0), 1):
+            for record in sealed_records(core.checkpoint(self._ends.get(("decisions", number), 0), 1)):
                 self._write("state", number, record.key, record.value)
             self._deliver(core.durable())
 

@@ -9,12 +9,13 @@ import pytest
 from forestay_chaos.errors import ChaosError
 from forestay_chaos.faults import victim_options
 from forestay_chaos.field import Blow
+from forestay_chaos.figures import figures
 from forestay_chaos.outcome import Outcome
 from forestay_chaos.read_record import ReadRecord
 from forestay_chaos.recovery import outcomes, percentiles, recovery
-from forestay_chaos.scenario import KINDS, chosen, compose
+from forestay_chaos.scenario import KINDS, chosen, compose, first_kind
 from forestay_chaos.stages import STAGES
-from forestay_chaos.totals import totals
+from forestay_chaos.totals import joined, totals
 from forestay_chaos.verdict import Verdict
 
 
@@ -31,6 +32,14 @@ def test_a_seed_names_its_run_and_seeds_in_a_row_go_through_all_kinds() -> None:
     assert scenarios == [compose(seed) for seed in range(len(KINDS))]
     happens = {fault.kind for scenario in scenarios for fault in scenario.faults}
     assert happens == set(KINDS)
+
+
+@pytest.mark.parametrize("kinds", [KINDS, KINDS[:7], KINDS[:2], KINDS[:1]])
+def test_each_kind_meets_both_kinds_of_traffic(kinds: tuple[str, ...]) -> None:
+    for begin in (0, 1, 33, 137):
+        seeds = range(begin, begin + 2 * len(kinds))
+        met = {(first_kind(seed, kinds), seed % 2) for seed in seeds}
+        assert met == {(kind, parity) for kind in kinds for parity in (0, 1)}
 
 
 def test_no_run_takes_two_brokers_or_strikes_a_worker_at_two_stages() -> None:
@@ -104,3 +113,18 @@ def test_one_bad_run_makes_a_bad_campaign() -> None:
     assert not totals([good], 1, 1.0, ["the harness failed"])["good"]
     assert not totals([Outcome(compose(3), verdict=Verdict(), stuck="late")], 3, 1.0, [])["good"]
     assert not totals([], 1, 1.0, [])["good"]
+
+
+def test_the_page_tells_all_seeds_and_what_could_not_be_played() -> None:
+    runs = [Outcome(compose(seed), verdict=Verdict()) for seed in (1, 3)]
+    result = totals(runs, 1, 60.0, ["seed 2: broken"])
+    page = figures([result])
+    assert page.startswith("2 runs, seeds 1 to 3, in 1 minutes")
+    assert "| runs the harness could not play | 1 |" in page
+
+
+def test_campaigns_are_told_together_where_one_has_measured_nothing() -> None:
+    struck, quiet = (Outcome(compose(seed), verdict=Verdict(events=5)) for seed in (1, 2))
+    struck.recoveries = {"SIGKILL": [2.0]}
+    whole = joined([totals([struck], 1, 60.0, []), totals([quiet], 2, 60.0, [])])
+    assert (whole["runs"], whole["events"], whole["recovery_seconds"]["SIGKILL"]["p50"]) == (2, 10, 2.0)

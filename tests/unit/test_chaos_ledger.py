@@ -76,3 +76,14 @@ def test_decisions_are_taken_as_made_by_the_last_of_two_who_started_in_vain() ->
 def test_it_finds(entries: tuple[Entry, ...], what: str) -> None:
     (finding,) = found(*entries)
     assert what in finding
+
+
+def test_a_partition_that_nobody_wrote_a_ledger_of_is_found() -> None:
+    (finding,) = found()
+    assert "nobody took what is behind 0" in finding
+
+
+def test_a_run_whose_ledger_was_not_read_has_nothing_to_hold() -> None:
+    verdict = Verdict()
+    check_ledger({"clickstream": records("clickstream", [b"{}"])}, verdict)
+    assert verdict.findings == []

@@ -1,6 +1,7 @@
 """The oracle of the fault harness: silent where all is well, and loud at each thing that may go wrong."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -9,7 +10,10 @@ import pytest
 from support.chaos_world import ChaosWorld, Read
 
 from forestay_chaos.oracle import ReadRecord, Verdict, judge
-from forestay_chaos.traffic import Traffic, make_traffic
+from forestay_chaos.oracle_decisions import check_purchases
+from forestay_chaos.oracle_moments import Moment, dues_of
+from forestay_chaos.oracle_truth import Counted, Truth, milliseconds, truth_of
+from forestay_chaos.traffic import DAY, Traffic, make_traffic
 
 Mutation = Callable[[Read], None]
 
@@ -95,6 +99,13 @@ def an_older_state(read: Read) -> None:
     read["state"].append(old)
 
 
+def damage_a_state(read: Read) -> None:
+    """In its last byte: what was counted can be read as before."""
+    at = max(at for at, record in enumerate(read["state"]) if record.key == b"u2-3")
+    value = read["state"][at].value or b""
+    read["state"][at] = read["state"][at]._replace(value=value[:-1] + bytes([value[-1] ^ 1]))
+
+
 def other_bytes(read: Read) -> None:
     read["dead_letters"][4] = read["dead_letters"][4]._replace(value=b"other bytes")
 
@@ -126,6 +137,7 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     ),
     "a state lost": (drop_a_state, "states_wrong"),
     "a state put back": (an_older_state, "states_wrong"),
+    "a state damaged": (damage_a_state, "states_wrong"),
     "a dead letter lost": (drop("dead_letters", 3), "dead_letters_lost"),
     "a dead letter altered": (other_bytes, "dead_letters_altered"),
     "a good record among the dead": (refuse_a_good_one, "dead_letters_made_up"),
@@ -186,6 +198,44 @@ def test_of_ids_that_became_one_it_finds_a_lost_event_too() -> None:
         change("features", last, lambda told: add(told["features"], "events_total", -1))(read)
 
     assert judged(lose, 3).events_lost == 1
+
+
+def test_beside_ids_that_become_one_every_lost_decision_on_a_purchase_is_found() -> None:
+    """Each by itself: what excuses one is a silence or a cart decided on as of a later moment, and nothing else."""
+    traffic, read = ran(3)
+    truth = truth_of(traffic, read["clickstream"], read["clock"])
+    merged = traffic.others.keys() | traffic.others.values()
+    by_user: dict[str, list[Moment]] = defaultdict(list)
+    for record in read["decisions"]:
+        made = json.loads(record.value or b"")
+        trigger = made["trigger"]
+        moment = Moment(milliseconds(made["decided_at"]), trigger["kind"], trigger["event_id"])
+        by_user[made["user_id"]].append(moment)
+    lost = [
+        (user, moment) for user in truth.counted.keys() - merged for moment in by_user[user] if moment.kind == "event"
+    ]
+    assert len(lost) > 100
+    for user, moment in lost:
+        verdict = Verdict()
+        check_purchases(truth, user, set(by_user[user]) - {moment}, verdict)
+        assert verdict.decisions_lost >= 1, moment
+
+
+def test_a_purchase_behind_what_was_decided_before_late_events_is_not_owed() -> None:
+    """A late event gives the user a rhythm, and moves the silence that had been decided on before it came."""
+    begin = 1_740_787_200_000
+    visits = [Counted(f"v{day}", "page_view", begin + day * DAY, 0, 0, "") for day in (0, 1, 2)]
+    late = Counted("late", "page_view", begin + DAY // 2, 0, 0, "")
+    bought = Counted("bought", "purchase", begin + 3 * DAY, 0, 100, "")
+    truth = Truth()
+    truth.counted["u"] = [*visits, late, bought]
+    silence = begin + 2 * DAY + 14 * DAY
+    assert silence in dues_of(visits)
+    assert silence not in dues_of([*visits, late])
+    for decided, lost in ((silence, 0), (silence + 1, 1)):
+        verdict = Verdict()
+        check_purchases(truth, "u", {Moment(decided, "silence", None)}, verdict)
+        assert verdict.decisions_lost == lost
 
 
 def test_what_was_never_sent_is_not_said_to_be_lost() -> None:

@@ -93,6 +93,13 @@ def test_what_follows_two_dashes_stays() -> None:
     assert hoist(["send", "--config"]) == ["--config", "send"]
 
 
+def test_a_replay_without_a_broker_is_a_rerun() -> None:
+    asked = ["replay", "yesterday", "--no-broker", "--set", "a=b", "--ledger"]
+    assert hoist(asked) == ["--set", "a=b", "rerun", "yesterday", "--ledger"]
+    for other in (["replay", "yesterday"], ["replay", "--", "--no-broker"], ["send", "replay", "--no-broker"]):
+        assert hoist(other) == other
+
+
 # -- settings ----------------------------------------------------------------------------------------
 
 

@@ -17,9 +17,10 @@ from forestay.core.decision.catalogue import Catalogue
 from forestay.core.record import SourceRecord
 from forestay.core.units import DAY, HOUR
 from forestay.diff.compare import compare
-from forestay.diff.difference import Amount, Change, Count, Row
+from forestay.diff.difference import Amount, Change, Count, Row, Users
 from forestay.diff.facts import Facts
 from forestay.diff.page import Sides, page
+from forestay.recording import open_recording
 from forestay.rerun.outputs import Kind
 
 RICH = {"min_orders": 1}
@@ -117,6 +118,24 @@ def test_limits_say_which_is_exceeded() -> None:
     ]
 
 
+def test_limits_are_of_counts_not_of_rounded_shares() -> None:
+    found = compare(facts(shop(GIFT)), facts(shop(GIFT)))
+    tiny = msgspec.structs.replace(
+        found,
+        users=Users(3_000_000, 1, 0.0),
+        before=msgspec.structs.replace(found.before, cost=1e6),
+        after=msgspec.structs.replace(found.after, cost=1e6 + 0.01),
+    )
+    assert len(Limits(0.0, 0.0).exceeded(tiny)) == 2
+    assert Limits(0.0, 0.0).exceeded(found) == []
+
+
+def test_a_check_over_nothing_fails() -> None:
+    nothing = compare(Facts(), Facts())
+    assert Limits(1.0, None).exceeded(nothing) == ["there is no decision on either side: nothing was compared"]
+    assert Limits(None, None).exceeded(nothing) == []
+
+
 def test_the_page_stands_alone_and_runs_nothing_it_was_given() -> None:
     before, after = facts(shop(GIFT)), facts(shop(offer("<script>alert(1)</script>")))
     html = page(compare(before, after), Sides("<b>one</b>", "two", "GBP", ["too <much>"]))
@@ -175,6 +194,35 @@ def test_two_versions_are_compared_by_what_they_wrote(files: dict[str, Path], tm
         *("--catalogue", files["new.yaml"], "--json"),
     )
     assert (code, json.loads(out)) == (0, found)
+
+
+def test_spend_is_not_compared_without_actions(files: dict[str, Path], tmp_path: Path) -> None:
+    made, cut = tmp_path / "made.jsonl", tmp_path / "cut.jsonl"
+    common = [files["events.jsonl"], "--set", f"catalogue={files['old.yaml']}", "--scores", "none"]
+    assert run("rerun", *common, "--out", made)[0] == 0
+    recorded(cut, [row for row in open_recording(made) if row.topic == "retention-decisions"])
+    code, _, error = run("diff", "--before", made, "--after", cut, "--max-spend-change", 1)
+    assert (code, "decisions to act, and no retention-actions" in error) == (1, True)
+
+
+def test_a_page_that_cannot_be_written_does_not_take_the_comparison_with_it(files: dict[str, Path]) -> None:
+    common = ["diff", files["events.jsonl"], "--set", f"catalogue={files['old.yaml']}", "--scores", "none"]
+    code, out, error = run(*common, "--catalogue", files["new.yaml"], "--html", "no/such/folder/page.html")
+    assert (code, error) == (1, "forestay: no/such/folder/page.html: No such file or directory\n")
+    assert "users treated otherwise" in out
+
+
+def test_of_scores_that_are_missing_both_sides_tell(files: dict[str, Path], tmp_path: Path) -> None:
+    made, cut = tmp_path / "made.jsonl", tmp_path / "cut.jsonl"
+    common = [files["events.jsonl"], "--set", f"catalogue={files['old.yaml']}"]
+    assert run("rerun", *common, "--scores", "none", "--out", made)[0] == 0
+    kept = [row for row in open_recording(made) if row.topic == "retention-decisions"][:5]
+    recorded(cut, kept)
+    code, _, error = run("diff", *common, cut, "--catalogue", files["new.yaml"])
+    assert code == 0
+    assert [line.partition(";")[0] for line in error.splitlines()] == [
+        f"forestay: of the scores {side} the change 5 were recorded" for side in ("before", "after")
+    ]
 
 
 def test_wrong_use_is_told_apart_from_what_cannot_work(files: dict[str, Path]) -> None:

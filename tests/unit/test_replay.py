@@ -117,6 +117,15 @@ async def test_own_pace_keeps_the_gaps(make: Make) -> None:
     assert [moment - 100.0 for moment, _ in sink.sent] == [0.0, 0.5, 0.5, 20.0]
 
 
+async def test_a_record_without_a_time_waits_for_nothing(make: Make) -> None:
+    """What a rerun wrote: dead letters and features have none."""
+    rows = [message(number)._replace(timestamp=ts) for number, ts in enumerate((-1, 50_000, -1, 51_000))]
+    clock = VirtualClock()
+    sink = MemorySink(clock)
+    await play(make(rows), sink, clock=clock, pace=OwnPace(2.0))
+    assert [moment - 100.0 for moment, _ in sink.sent] == [0.0, 0.0, 0.0, 0.5]
+
+
 async def test_progress_comes_four_times_a_second_and_at_the_end(make: Make) -> None:
     seen: list[Progress] = []
     clock = VirtualClock()

@@ -46,7 +46,21 @@ def test_the_same_is_told_and_written(memory: InMemory, tmp_path: Path) -> None:
     found = json.loads(said)
     assert (code, found["same"], found["first_difference"], found["ignored"]) == (0, True, None, 0)
     assert found["records"] >= 120
-    assert found["starts"] > 1
+    assert (found["starts"] > 1, found["untold"]) == (True, 0)
+
+
+def test_events_beyond_the_ledger_are_not_said_to_be_the_same(memory: InMemory, tmp_path: Path) -> None:
+    ledger = memory.logs[TOPICS.ledger]
+    commits = [at for at, row in enumerate(ledger) if json.loads(row.value or b"")["kind"] == "commit"]
+    cut = commits[len(commits) // 2] + 1
+    told = json.loads(ledger[cut - 1].value or b"")["positions"][TOPIC]
+    memory.logs[TOPICS.ledger] = ledger[:cut]
+    untold = memory.logs[TOPIC][-1].offset + 1 - told
+    path = written(memory, tmp_path / "cut.parquet")
+    code, said, _ = run(path, "--ledger", "--json")
+    assert (code, json.loads(said)["same"], json.loads(said)["untold"]) == (0, True, untold)
+    assert untold > 0
+    assert f"not compared: {untold} offsets of the clickstream" in run(path, "--ledger")[1]
 
 
 def test_a_difference_is_told_by_field_with_exit_code_1(memory: InMemory, tmp_path: Path) -> None:

@@ -54,16 +54,19 @@ class Limits(NamedTuple):
     def exceeded(self, found: Difference) -> list[str]:
         """Returns a line for each limit the comparison exceeds."""
         lines = []
-        users, spend = found.users, found.spend_change
-        if self.changed_users is not None and users.share > self.changed_users:
+        users, spend, before, after = found.users, found.spend_change, found.before.cost, found.after.cost
+        if self.are_set and not users.total:
+            lines.append("there is no decision on either side: nothing was compared")
+        # Of the counts themselves: shares are rounded, and one user in millions is more than none.
+        if self.changed_users is not None and users.changed > self.changed_users * users.total:
             lines.append(
                 f"{users.changed:,} of {users.total:,} users change, {share(users.share)}: more than"
                 f" {share(self.changed_users)}"
             )
-        if self.spend_change is not None and (spend is None or abs(spend) > self.spend_change):
+        if self.spend_change is not None and abs(after - before) > self.spend_change * before:
             lines.append(
-                f"spend changes {spend_told(spend)}, {money(found.before.cost)} to {money(found.after.cost)}: more"
-                f" than {share(self.spend_change)}"
+                f"spend changes {spend_told(spend)}, {money(before)} to {money(after)}: more than"
+                f" {share(self.spend_change)}"
             )
         return lines
 
@@ -93,7 +96,7 @@ def compare_settings(
     with progress() as tell, ExitStack() as stack:
         scores = stack.enter_context(scores_by(way, base, recordings))
         remembered = ScoreBook(scores)
-        rerun(
+        was = rerun(
             base,
             recordings,
             scores,
@@ -110,7 +113,7 @@ def compare_settings(
             sinks=[second],
             tell=lambda done: tell("after", done, None),
         )
-    return compare(first, second), list(_notes(way, ran.scores))
+    return compare(first, second), [*_notes(way, "before", was.scores), *_notes(way, "after", ran.scores)]
 
 
 @contextmanager
@@ -129,10 +132,10 @@ def _scores_of(
         yield NoScores()
 
 
-def _notes(way: Way, scores: Mapping[str, int]) -> Iterator[str]:
+def _notes(way: Way, side: str, scores: Mapping[str, int]) -> Iterator[str]:
     if way == "recorded" and (scores.get("missing") or scores.get("other_input")):
         yield (
-            f"of the scores after the change {scores['found']:,} were recorded; {scores['missing']:,} moments were"
+            f"of the scores {side} the change {scores['found']:,} were recorded; {scores['missing']:,} moments were"
             f" not scored then and {scores['other_input']:,} had another input: these were decided by the lower rungs"
             " (--scores triton asks the model)"
         )

@@ -50,4 +50,12 @@ def hoist(args: list[str]) -> list[str]:
             common.append(arg)
         else:
             rest.append(arg)
-    return common + rest
+    return common + _through_core(rest)
+
+
+def _through_core(args: list[str]) -> list[str]:
+    """Returns `args` with `replay --no-broker` as `rerun`, which takes recordings through the core alone."""
+    end = args.index("--") if "--" in args else len(args)
+    if args[:1] != ["replay"] or "--no-broker" not in args[:end]:
+        return args
+    return ["rerun", *(arg for arg in args[1:end] if arg != "--no-broker"), *args[end:]]

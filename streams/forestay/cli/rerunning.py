@@ -88,6 +88,7 @@ def verified_as_json(found: Verified) -> dict[str, Any]:
         "made": {str(kind): digest._asdict() for kind, digest in found.made.items()},
         "scores_asked": found.asked,
         "largest_difference": found.largest,
+        "untold": found.untold,
         "first_difference": None if found.divergence is None else found.divergence.as_json(),
     }
 
@@ -110,6 +111,8 @@ def verified_lines(found: Verified) -> Iterator[str]:
         f"the same to the byte: {made[Kind.DECISIONS].records:,} decisions, {made[Kind.ACTIONS].records:,} actions,"
         f" {made[Kind.DEAD_LETTERS].records:,} dead letters, and the state at every commit"
     )
+    if found.untold:
+        yield f"not compared: {found.untold:,} offsets of the clickstream beyond what the recorded ledger tells of"
     if taken.as_made:
         yield f"{taken.as_made:,} decisions were taken as made, as workers did that took over"
 

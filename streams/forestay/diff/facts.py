@@ -124,11 +124,11 @@ def read_facts(recordings: Recordings, topics: TopicSettings) -> Facts:
     """Returns what was decided and done, as recorded.
 
     Raises:
-        RecordingError: there are no decisions, or a record is none.
+        RecordingError: there are no decisions, or no actions though some were decided on, or a record is none.
     """
     kinds = {topics.decisions: Kind.DECISIONS, topics.actions: Kind.ACTIONS}
+    names = ", ".join(str(recording.path) for recording in recordings.recordings)
     if topics.decisions not in recordings.topics:
-        names = ", ".join(str(recording.path) for recording in recordings.recordings)
         raise RecordingError(
             f"{names}: no {topics.decisions} in it, only {', '.join(recordings.topics) or 'nothing'}: name the topic"
             " of the decisions with --set topics.decisions=NAME"
@@ -139,6 +139,12 @@ def read_facts(recordings: Recordings, topics: TopicSettings) -> Facts:
             facts.add(kinds[row.topic], row.value or b"")
         except msgspec.DecodeError as error:
             raise RecordingError(f"{row.topic}-{row.partition}@{row.offset} cannot be read: {error}") from error
+    # Without them nothing would have been spent, and every limit on spend be kept to.
+    if not facts.deeds and any(choice.offer_id is not None for choice in facts.choices.values()):
+        raise RecordingError(
+            f"{names}: decisions to act, and no {topics.actions}, which say what they cost: record that topic too, or"
+            " name it with --set topics.actions=NAME"
+        )
     return facts
 
 

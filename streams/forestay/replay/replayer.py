@@ -106,18 +106,23 @@ class Replayer:
 
     def _due(self, messages: list[RecordedMessage], start: int) -> int:
         """Returns the first row from `start` on that is not due yet."""
-        if self._first_timestamp is None:
-            self._first_timestamp = messages[0].timestamp
-        due, first, ahead = self._pace.due, self._first_timestamp, self._sent - start
+        due, ahead = self._pace.due, self._sent - start
         began, now = self._began, self._clock.now()
         for row in range(start, len(messages)):
-            if began + due(ahead + row, messages[row].timestamp - first) > now:
+            if began + due(ahead + row, self._since_first(messages[row])) > now:
                 return row
         return len(messages)
 
+    def _since_first(self, message: RecordedMessage) -> int:
+        """Returns milliseconds since the first recorded time; 0 for a record without one, which waits for nothing."""
+        if message.timestamp < 0:
+            return 0
+        if self._first_timestamp is None:
+            self._first_timestamp = message.timestamp
+        return message.timestamp - self._first_timestamp
+
     async def _wait(self, message: RecordedMessage, stop: asyncio.Event) -> None:
-        assert self._first_timestamp is not None  # noqa: S101 - `_due` came before
-        due = self._began + self._pace.due(self._sent, message.timestamp - self._first_timestamp)
+        due = self._began + self._pace.due(self._sent, self._since_first(message))
         until = max(due, self._ticked + _TICK)
         await self._clock.wait(min(until - self._clock.now(), _PULSE), stop)
 

@@ -23,7 +23,8 @@ from forestay.settings import Settings
 class Verified(NamedTuple):
     """What a rerun by the ledger found; without a divergence, everything is as recorded to the byte.
 
-    `asked` scores were asked of the model again, and were off by `largest` at most.
+    `asked` scores were asked of the model again, and were off by `largest` at most. `untold` offsets of the
+    clickstream were recorded and not compared: the ledger tells nothing of them, or a divergence stands before them.
     """
 
     taken: Taken
@@ -32,6 +33,7 @@ class Verified(NamedTuple):
     asked: int
     largest: float
     divergence: Divergence | None
+    untold: int
 
 
 def rerun_by_ledger(
@@ -71,4 +73,12 @@ def rerun_by_ledger(
         except DivergenceFoundError as error:
             divergence = error.found
     seconds = time.monotonic() - began
-    return Verified(run.taken, seconds, digests.found(), scores.asked, scores.largest, divergence)
+    untold = _untold(recordings, topics.clickstream, run)
+    return Verified(run.taken, seconds, digests.found(), scores.asked, scores.largest, divergence, untold)
+
+
+def _untold(recordings: Recordings, topic: str, run: LedgerRun) -> int:
+    spans = [span for recording in recordings.recordings for span in recording.spans if span.topic == topic]
+    return sum(
+        max(span.last_offset + 1 - max(span.first_offset, run.position(topic, span.partition)), 0) for span in spans
+    )

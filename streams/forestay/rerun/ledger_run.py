@@ -101,6 +101,11 @@ class LedgerRun:
             )
         self._judge.finish()
 
+    def position(self, topic: str, partition: int) -> int:
+        """Returns the next offset that the ledger has told of; 0 where it tells nothing of the partition."""
+        course = self._courses.get(partition)
+        return 0 if course is None else course.lane.core.positions.get(topic, 0)
+
     def _work_off(self, entry: LedgerStart | LedgerBatch | LedgerCommit, offset: int) -> None:
         course = self._courses.get(entry.partition)
         if isinstance(entry, LedgerStart):

@@ -92,11 +92,12 @@ def diff(
         sides = (f"the settings in force, over {_names(recordings or [])}", candidate.words())
     currency = in_force.engine.currency or "cost"
     exceeded = limits.exceeded(found)
+    # Before the page: where that cannot be written, what took minutes is not lost.
+    _say(found, currency, as_json=as_json)
     if html is not None:
         from forestay.diff.page import Sides, write_page
 
         write_page(html, found, Sides(*sides, currency, exceeded if limits.are_set else None))
-    _say(found, currency, as_json=as_json)
     for line in [*notes, *(f"limit exceeded: {line}" for line in exceeded)]:
         sys.stderr.write(f"forestay: {line}\n")
     if exceeded:

@@ -56,7 +56,8 @@ def replay(
     and to the same partitions if those have as many. What workers write (actions, decisions and so on) goes out only
     if --only or --topic names it. Rows are counted over all recordings and topics. Ctrl-C waits for what is under way
     and says how to go on. The worker that reads it should run with worker.clock=none, so that time passes as it was
-    recorded. `forestay rerun` runs recordings through the core with no broker. docs/recording.md says more.
+    recorded. `forestay rerun`, or `replay --no-broker`, runs recordings through the core with no broker.
+    docs/recording.md says more.
 
     **Examples**
 
