@@ -14,7 +14,7 @@ from forestay.core.errors import ForestayError
 from forestay.core.state.mark import PartitionMark
 from forestay.settings import Settings
 from forestay.shell import engine as module
-from forestay.shell.engine import Engine
+from forestay.shell.engine import Engine, HandoverError
 from forestay.shell.keeping import Ends
 from forestay.shell.pipeline import Outside
 from forestay.shell.placement import Placement
@@ -63,9 +63,14 @@ class FakeFence:
         self.taken: list[list[int]] = []
         self.renewed: asyncio.Queue[list[int]] = asyncio.Queue()
         self.breaks: ForestayError | None = None
+        self.may_take = asyncio.Event()
+        self.may_take.set()
 
     async def take(self, partitions: Iterable[int]) -> None:
         self.taken.append(list(partitions))
+        await self.may_take.wait()
+        if self.breaks is not None:
+            raise self.breaks
 
     async def renew(self, partitions: Iterable[int]) -> None:
         self.renewed.put_nowait(list(partitions))
@@ -100,6 +105,52 @@ async def test_a_handover_during_recovery_starts_nothing_and_the_next_assignment
     assert engine.start_positions([TP("clickstream", 0)]) == {TP("clickstream", 0): 200}
     await engine.hand_over(1)
     assert failures == []
+
+
+async def test_a_handover_lets_a_claim_end_before_others_may_claim(changelog: Changelog) -> None:
+    """A late one would shut out the new owner."""
+    changelog.may_end.set()
+    fence = FakeFence()
+    fence.may_take.clear()
+    engine = engine_for([], fence)
+    taking = asyncio.create_task(engine.take_over([0], 1))
+    handing = asyncio.create_task(engine.hand_over(10))
+    _, waiting = await asyncio.wait([taking, handing], timeout=0.05)
+    assert waiting == {taking, handing}
+    fence.may_take.set()
+    await asyncio.gather(taking, handing)
+    assert engine.pipelines == {}
+
+
+async def test_a_claim_that_does_not_end_is_no_handover(changelog: Changelog) -> None:
+    changelog.may_end.set()
+    fence = FakeFence()
+    fence.may_take.clear()
+    engine = engine_for([], fence)
+    taking = asyncio.create_task(engine.take_over([0], 1))
+    await asyncio.sleep(0)
+    with pytest.raises(HandoverError, match="claim"):
+        await engine.hand_over(0.01)
+    fence.may_take.set()
+    await taking
+
+
+@pytest.mark.parametrize("broken", [FencedError("partition 0"), FenceError("late")])
+async def test_a_claim_that_fails_after_a_handover_is_no_failure(changelog: Changelog, broken: ForestayError) -> None:
+    """Whoever got the partition has claimed it meanwhile."""
+    changelog.may_end.set()
+    fence = FakeFence()
+    fence.breaks = broken
+    fence.may_take.clear()
+    engine = engine_for([], fence)
+    taking = asyncio.create_task(engine.take_over([0], 1))
+    handing = asyncio.create_task(engine.hand_over(10))
+    await asyncio.sleep(0)
+    fence.may_take.set()
+    await asyncio.gather(taking, handing)
+    assert engine.pipelines == {}
+    with pytest.raises(type(broken)):
+        await engine.take_over([0], 2)
 
 
 async def test_partitions_it_does_not_own_have_no_position_to_read_from(changelog: Changelog) -> None:

@@ -177,7 +177,11 @@ class RetentionApp(faust.App):
         self.health.enter(Phase.JOINING)
         if self.kafka.group_instance_id is not None and self._member_id and not self._chunk_consumer.member_id:
             await self._check_not_replaced()
-        await self.engine.hand_over(self.kafka.rebalance_timeout_seconds / 2)
+        try:
+            await self.engine.hand_over(self.kafka.rebalance_timeout_seconds / 2)
+        except HandoverError as error:
+            # Faust would stop the worker in its own time, and the producer send what it still holds.
+            self._fail(error)
 
     async def _check_not_replaced(self) -> None:
         """Leaves at once, before it joins again, if another worker has its place in the group."""

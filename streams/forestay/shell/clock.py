@@ -1,7 +1,6 @@
 """The clock of quiet partitions: tells the time where no user does anything (design D6)."""
 
 import asyncio
-import time
 
 from faust.types import TP
 
@@ -29,16 +28,32 @@ class ClockTeller:
         self._consumer = consumer
         self._topics = topics
         self._interval = interval
+        #: When a fetch of the clickstream had been answered at the last look, by partition (milliseconds).
+        self._answered: dict[int, int] = {}
 
     async def run(self) -> None:
         """Tells the time until cancelled."""
         while True:
             await asyncio.sleep(self._interval)
-            now = ClockRecord(ts=to_datetime(round(time.time() * 1000)))
-            record = OutputRecord(None, now.model_dump_json().encode())
             for number in list(self._engine.pipelines):
-                if await self._caught_up(number):
-                    await self._publisher.publish(self._topics.clock, number, [record])
+                await self.tell(number)
+
+    async def tell(self, number: int) -> None:
+        """Tells a partition a time before which nothing waits to be read, if there is one.
+
+        That is not now: who was stopped for an hour believes to have read all until the next fetch is answered, and
+        the answer that comes first may be an hour old. The fetch answered last was sent after the one before was
+        answered: all that lay there then has been read.
+        """
+        reading = self._consumer.reading(TP(self._topics.clickstream, number))
+        if reading is None or reading.answered is None:
+            return
+        before = self._answered.get(number, reading.answered)
+        self._answered[number] = reading.answered
+        if before != reading.answered and await self._caught_up(number):
+            told = ClockRecord(ts=to_datetime(min(before, reading.answered)))
+            record = OutputRecord(None, told.model_dump_json().encode())
+            await self._publisher.publish(self._topics.clock, number, [record])
 
     async def _caught_up(self, number: int) -> bool:
         pipeline = self._engine.pipelines.get(number)

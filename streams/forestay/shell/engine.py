@@ -53,6 +53,7 @@ class Engine:
         self._kept: dict[int, Pipeline] = {}
         self._failed = False
         self._handovers = 0
+        self._claiming = asyncio.Lock()
 
     @property
     def pipelines(self) -> Mapping[int, Pipeline]:
@@ -71,7 +72,13 @@ class Engine:
         # What others have now is forgotten.
         kept, self._kept = {number: one for number, one in self._kept.items() if number in numbers}, {}
         # What a former owner wrote before it was shut out is read; it writes nothing after that.
-        await self._fence.take(numbers)
+        try:
+            async with self._claiming:
+                await self._fence.take(numbers)
+        except (FenceError, FencedError):
+            if handovers != self._handovers:
+                return
+            raise
         left = await as_left(kafka, {number: one.ends for number, one in kept.items()})
         missing = [number for number in numbers if number not in left]
         recovered = await recover(kafka, topics, missing, self.progress) if missing else {}
@@ -153,6 +160,7 @@ class Engine:
             HandoverError: not within `deadline` seconds.
         """
         self._handovers += 1
+        await self._finish_claim(deadline)
         pipelines, self._pipelines = self._pipelines, {}
         tasks, self._tasks = self._tasks, {}
         if not tasks:
@@ -168,6 +176,14 @@ class Engine:
             raise HandoverError(f"{names}: no durable barrier within {deadline:g} s; left to be made again")
         if not any(task.exception() for task in done):
             self._kept = pipelines
+
+    async def _finish_claim(self, deadline: float) -> None:
+        """Lets a claim under way end: later it would shut out whoever has the partitions by then."""
+        try:
+            async with asyncio.timeout(deadline), self._claiming:
+                pass
+        except TimeoutError as error:
+            raise HandoverError(f"Kafka has not answered a claim of partitions within {deadline:g} s") from error
 
     def start_positions(self, assigned: Iterable[TP]) -> dict[TP, int]:
         """Returns where reading begins: the end of what is durable, or the beginning of the topic."""

@@ -62,7 +62,7 @@ class KafkaFence:
         self._kafka = kafka
         self._prefix = transactional_ids(kafka)
         # Not the identity topic: many owners write to one of its partitions, and what one of them repeats, late or
-        # not, is recognised (docs/identity.md). Nor the clock's: a late record of it tells a time already told.
+        # not, is recognised (docs/identity.md). Nor the clock's: who wakes up tells it nothing new (shell/clock.py).
         self._topics = [topic for topic in topics.names if topic not in topics.sources]
         self._ids = ids
         self._publisher = publisher

@@ -102,12 +102,15 @@ class ProducerIds:
             AccessError: Kafka does not allow it.
         """
         async with _Attempt(name, self._deadline) as attempt:
-            await self._mark(attempt, name, await self._fresh(attempt, name), partitions)
-            # Answered when the marks lie in all logs.
-            writer = await self._fresh(attempt, name)
-            while writer.epoch > _LAST_EPOCH:
+            marked = await self._fresh(attempt, name)
+            while True:
+                await self._mark(attempt, name, marked, partitions)
+                # Answered when the marks lie in all logs.
                 writer = await self._fresh(attempt, name)
-        return writer
+                # No epoch may lie between the two: who was given it meanwhile would not be shut out by our mark.
+                if writer == Writer(marked.producer_id, marked.epoch + 1) and writer.epoch <= _LAST_EPOCH:
+                    return writer
+                marked = writer
 
     async def renew(self, name: str, writer: Writer, partitions: Iterable[TopicPartition]) -> None:
         """Reminds Kafka of an id in use: it forgets those of which it has heard nothing for long.
