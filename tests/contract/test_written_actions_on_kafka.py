@@ -7,7 +7,6 @@ import pytest
 from kafka.admin import NewTopic
 from support.kafka import KafkaServer
 
-from forestay.core.errors import StateError
 from forestay.core.record import OutputRecord
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.publisher import KafkaPublisher
@@ -49,10 +48,10 @@ async def test_nobody_is_asked_where_nothing_was_decided() -> None:
     assert await written_actions(KafkaSettings(bootstrap_servers="127.0.0.1:9"), TopicSettings(), {}) == {}
 
 
-async def test_what_is_no_action_stops_the_worker(kafka_server: KafkaServer) -> None:
+async def test_what_others_put_there_is_passed_over(kafka_server: KafkaServer) -> None:
     kafka, topics = await asyncio.to_thread(deployment, kafka_server, "foreign")
+    foreign = [OutputRecord(b"u1", b'{"action": 1}'), OutputRecord(b"u1", None), OutputRecord(b"u1", b"x")]
     async with KafkaPublisher(kafka, deadline=10) as publisher:
         await publisher.publish(topics.decisions, 0, [OutputRecord(b"u1", b"a decision")])
-        await publisher.publish(topics.actions, 0, [OutputRecord(b"u1", b'{"action": 1}')])
-    with pytest.raises(StateError, match="is no action of ours"):
-        await written_actions(kafka, topics, {0: 0})
+        await publisher.publish(topics.actions, 0, [*foreign, *action("ours")])
+    assert await written_actions(kafka, topics, {0: 0}) == {0: {"ours"}}

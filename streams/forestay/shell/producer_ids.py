@@ -41,8 +41,8 @@ _TRANSACTION_MS: Final = 300_000
 #: Seconds between two tries: while the mark of the transaction before is written, and after any other trouble.
 _SOON, _LATER = 0.01, 0.1
 #: Above this epoch the coordinator gives a new producer id instead of a higher epoch, and what was written under the
-#: old one could not be shut out: nobody writes with a higher one than this.
-_LAST_EPOCH: Final = 2**15 - 3
+#: old one could not be shut out: nobody writes with a higher one than this, which leaves some to claims cut short.
+_LAST_EPOCH: Final = 2**15 - 16
 #: The code of a newer Kafka for `InvalidProducerEpoch`, which aiokafka does not know.
 _PRODUCER_FENCED: Final = 90
 

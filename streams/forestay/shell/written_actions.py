@@ -4,13 +4,14 @@ A crash between decisions and actions leaves decisions whose actions a successor
 decisions how far its predecessor came; the end of the action topic tells.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 from aiokafka import TopicPartition
 
-from forestay.core.errors import StateError
+from forestay.core.record import Record
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.kafka_clients import connection_options
 from forestay.shell.log_reading import read_to_ends
@@ -40,7 +41,6 @@ async def written_actions(
     `since`: for each partition the offset of a decision.
 
     Raises:
-        StateError: a record that is no action.
         RecoveryError: the broker does not give the records.
     """
     if not since:
@@ -56,7 +56,7 @@ async def written_actions(
         starts = await _starts(consumer, topics, since, patience)
         found: dict[int, set[str]] = {number: set() for number in since}
         async for number, records in read_to_ends(consumer, starts, patience):
-            found[number].update(_action_id(record.value) for record in records)
+            found[number].update(_action_ids(records))
     return {number: frozenset(ids) for number, ids in found.items()}
 
 
@@ -73,8 +73,8 @@ async def _starts(
     return {tp: place.offset for tp, place in found.items() if place is not None}
 
 
-def _action_id(value: bytes | None) -> str:
-    try:
-        return _decode(value or b"").action_id
-    except msgspec.DecodeError as error:
-        raise StateError(f"a record of the action topic is no action of ours: {error}") from error
+def _action_ids(records: Iterable[Record]) -> Iterator[str]:
+    """Yields the ids of actions; whatever else somebody has put there is none of ours."""
+    for record in records:
+        with suppress(msgspec.DecodeError):
+            yield _decode(record.value or b"").action_id
