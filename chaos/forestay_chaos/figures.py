@@ -13,7 +13,7 @@ from forestay_chaos.paths import ROOT
 from forestay_chaos.totals import joined
 
 PAGE: Final = ROOT / "docs" / "reliability.md"
-_ALSO_ZERO: Final = ("stuck", "recordings_wrong", "unclean_ends")
+_ALSO_ZERO: Final = ("stuck", "recordings_wrong", "replays_that_differ", "unclean_ends")
 _ALLOWED: Final = ("actions_repeated_same_id", "workers_that_stopped_the_line")
 _BEGIN: Final = "<!-- figures: written by forestay_chaos.figures -->\n"
 _END: Final = "<!-- end of figures -->\n"

@@ -12,6 +12,7 @@ class Outcome:
     """A run's verdict, and what the harness saw.
 
     `stuck`: what had not come to its end in time. `recorder`: what differs between a recording and its topics.
+    `replay`: how the run, made again by its ledger, differs from what it was.
     `unclean`: workers that did not end in order when asked. `unasked`: workers that ended by themselves and were
     started again, which is their way to stop the line. `recoveries`: seconds after SIGKILL and after SIGTERM.
     """
@@ -21,6 +22,7 @@ class Outcome:
     verdict: Verdict | None = None
     stuck: str = ""
     recorder: list[str] = field(default_factory=list)
+    replay: str = ""
     unclean: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
@@ -30,11 +32,12 @@ class Outcome:
     def good(self) -> bool:
         """Says whether everything that must be so is."""
         judged = self.verdict is not None and self.verdict.clean
-        return judged and not self.stuck and not self.recorder and not self.unclean
+        return judged and not self.stuck and not self.recorder and not self.replay and not self.unclean
 
     def findings(self) -> list[str]:
         """Returns what is wrong, in words."""
         found = [f"stuck: {self.stuck}"] if self.stuck else []
+        found += [f"replay: {self.replay}"] if self.replay else []
         found += [f"recorder: {text}" for text in self.recorder] + [f"unclean: {text}" for text in self.unclean]
         return found + (self.verdict.findings if self.verdict else [])
 

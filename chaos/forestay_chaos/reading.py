@@ -34,10 +34,11 @@ def read_all(
             time.sleep(0.5)
 
 
-def keep(read: Mapping[str, list[ReadRecord]], file: Path) -> None:
+def keep(read: Mapping[str, list[ReadRecord]], partitions: Mapping[str, int], file: Path) -> None:
     """Writes what was read to a recording, in which anyone can look it up (`forestay replay`, `open_recording`)."""
     rows = (RecordedMessage(*record) for records in read.values() for record in records)
-    write_recording(file, rows, RecordingMetadata(description="all topics of a run of the fault harness"))
+    metadata = RecordingMetadata(description="all topics of a run of the fault harness", partitions=dict(partitions))
+    write_recording(file, rows, metadata)
 
 
 def _read(cluster: Cluster, topics: Mapping[str, str], partitions: int) -> dict[str, list[ReadRecord]]:

@@ -22,6 +22,7 @@ from forestay_chaos.read_record import ReadRecord
 from forestay_chaos.reading import keep, read_all
 from forestay_chaos.recording import Recorder
 from forestay_chaos.recovery import outcomes, recovery
+from forestay_chaos.replaying import replayed
 from forestay_chaos.scenario import Scenario
 from forestay_chaos.sending import Sender
 from forestay_chaos.settling import Settling
@@ -118,8 +119,11 @@ class Run:
             self._outcome.recorder.append(problem)
         tell("oracle")
         read = read_all(self._cluster, self._names(), self._scenario.partitions, _READ_SECONDS)
-        keep(read, self._folder / "topics.parquet")
+        everything = self._folder / "topics.parquet"
+        keep(read, dict.fromkeys(self._topics.names, self._scenario.partitions), everything)
         self._judge(read)
+        if not self._outcome.stuck:
+            self._outcome.replay = replayed(everything, self._environment)
 
     # -- while it goes on ------------------------------------------------------------------------------
 

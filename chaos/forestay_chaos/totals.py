@@ -47,6 +47,7 @@ def totals(outcomes: Sequence[Outcome], seed: int, seconds: float, errors: Seque
         "must_be_0": {name: counts[name] for name in FORBIDDEN},
         "stuck": sum(bool(outcome.stuck) for outcome in outcomes),
         "recordings_wrong": sum(bool(outcome.recorder) for outcome in outcomes),
+        "replays_that_differ": sum(bool(outcome.replay) for outcome in outcomes),
         "unclean_ends": sum(len(outcome.unclean) for outcome in outcomes),
         "workers_that_stopped_the_line": sum(len(outcome.unasked) for outcome in outcomes),
         "why_they_did": dict(
