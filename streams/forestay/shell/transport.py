@@ -104,6 +104,12 @@ class ChunkConsumerThread(driver.AIOKafkaConsumerThread):
         assignment = subscription and subscription.assignment
         return assignment and assignment.state_value(tp)
 
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commits what is still ours; aiokafka takes it for a mistake of ours if that is nothing."""
+        if not offsets.keys() & self.assignment():
+            return False
+        return await super()._commit(offsets)
+
 
 class ChunkConsumer(driver.Consumer):
     """A consumer that delivers chunks to the app and reads from where the app says."""
