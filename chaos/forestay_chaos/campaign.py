@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from forestay_chaos.cluster import Cluster
+from forestay_chaos.engines import FORESTAY, Engine
 from forestay_chaos.errors import ChaosError
 from forestay_chaos.outcome import Outcome
 from forestay_chaos.paths import KEPT
@@ -27,8 +28,9 @@ _RUNNING: Final = "running-"
 class Campaign:
     """The cluster and Triton, and what runs on them came to."""
 
-    def __init__(self, cluster: Cluster, triton: TritonSeat, folder: Path, keep: bool) -> None:
+    def __init__(self, cluster: Cluster, triton: TritonSeat, folder: Path, keep: bool, engine: Engine) -> None:
         """Takes machines that are up."""
+        self._engine = engine
         self.outcomes: list[Outcome] = []
         self.errors: list[str] = []
         self._cluster = cluster
@@ -39,7 +41,7 @@ class Campaign:
 
     @classmethod
     @contextmanager
-    def open(cls, keep: bool = False) -> Iterator[Self]:
+    def open(cls, keep: bool = False, engine: Engine = FORESTAY) -> Iterator[Self]:
         """Starts the machines, in a folder that goes with them."""
         KEPT.mkdir(parents=True, exist_ok=True)
         _sweep()
@@ -47,7 +49,7 @@ class Campaign:
         with tempfile.TemporaryDirectory(prefix=prefix, dir=KEPT, ignore_cleanup_errors=True) as name:
             folder = Path(name)
             with Cluster(folder) as cluster, TritonSeat(folder) as triton:
-                yield cls(cluster, triton, folder, keep)
+                yield cls(cluster, triton, folder, keep, engine)
 
     def play(self, scenario: Scenario, tell: Tell = lambda _: None) -> Outcome | None:
         """Plays a run; None where the harness could not.
@@ -60,7 +62,7 @@ class Campaign:
         folder.mkdir()
         began = time.monotonic()
         try:
-            outcome = Run(scenario, self._cluster, self._triton, folder).play(tell)
+            outcome = Run(scenario, self._cluster, self._triton, folder, self._engine).play(tell)
         # One run in hundreds that the harness or the oracle cannot cope with is told with the others' results.
         except Exception as error:
             self._failed_in_a_row += 1

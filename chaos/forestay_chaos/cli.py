@@ -5,6 +5,7 @@ import random
 import signal
 import sys
 import time
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from support.java import JavaFailedError, JavaUnavailableError
 
 from forestay.core.errors import ForestayError
 from forestay_chaos.campaign import Campaign
+from forestay_chaos.engines import ENGINES, Engine
 from forestay_chaos.errors import ChaosError
 from forestay_chaos.paths import KEPT
 from forestay_chaos.scenario import chosen, compose
@@ -30,6 +32,7 @@ _EPILOG = """
   scripts/chaos --runs 200 --seed 1 > chaos.json   a campaign whose seeds are 1 to 200\n
   scripts/chaos --runs 1 --seed 37 --keep          run 37 of it again, with all logs\n
   scripts/chaos --faults worker-stall,broker       only workers and brokers that stand still or go\n
+  scripts/chaos --engine stock --runs 20           stock Faust; give Forestay the same by --faults plain\n
   scripts/chaos --runs 60 --list                   what each seed would do
 
 A run that fails leaves its logs in .forestay/chaos/seed-N: `findings.txt` says what is wrong, `faults.log` what was
@@ -43,6 +46,9 @@ def chaos(
     runs: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the first run; each has the next. None: any.")] = None,
     faults: Annotated[str, typer.Option(help="Kinds, by commas; a kind without @stage is all its stages.")] = "",
+    engine: Annotated[
+        str, typer.Option(help="What is put under fire: forestay, or stock (Faust, the same shop).")
+    ] = ("forestay"),
     keep: Annotated[bool, typer.Option("--keep", help="Keep the logs of good runs too.")] = False,
     only_list: Annotated[bool, typer.Option("--list", help="Only say what the seeds stand for.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The JSON on one line.")] = False,
@@ -61,13 +67,15 @@ def chaos(
     signal.signal(signal.SIGTERM, _as_exit)
     signal.signal(signal.SIGHUP, _as_exit)
     try:
-        scenarios = [compose(first + number, chosen(faults)) for number in range(runs)]
+        under_fire = _engine(engine)
+        kinds = chosen(faults, under_fire.kinds)
+        scenarios = [compose(first + number, kinds) for number in range(runs)]
         if only_list:
             for scenario in scenarios:
                 screen.scenario(scenario)
             return
         screen.error(f"seed {first}")
-        result = _play(scenarios, first, keep, screen, out)
+        result = _play(scenarios, first, screen, out, Campaign.open(keep, under_fire))
     except (ChaosError, ForestayError, JavaUnavailableError, JavaFailedError) as error:
         sys.exit(f"chaos: {error}")
     except KeyboardInterrupt:
@@ -78,9 +86,17 @@ def chaos(
         raise typer.Exit(1)
 
 
-def _play(scenarios: list[Any], first: int, keep: bool, screen: Screen, out: Path | None) -> dict[str, Any]:
+def _engine(name: str) -> Engine:
+    if name not in ENGINES:
+        raise ChaosError(f"no such engine: {name}; there are {', '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+def _play(
+    scenarios: list[Any], first: int, screen: Screen, out: Path | None, opened: AbstractContextManager[Campaign]
+) -> dict[str, Any]:
     began = time.monotonic()
-    with screen.campaign(len(scenarios)) as tell, Campaign.open(keep) as campaign:
+    with screen.campaign(len(scenarios)) as tell, opened as campaign:
         for number, scenario in enumerate(scenarios):
             try:
                 outcome = campaign.play(scenario, partial(tell, number, scenario.seed))

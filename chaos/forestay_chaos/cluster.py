@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +29,7 @@ _STOP_SECONDS: Final = 20.0
 #: A broker may be stalled while it is asked: others are asked then.
 _ASK_MS: Final = 4_000
 #: Roles whose records carry the broker's time: recovery is measured by it.
-TIMED: Final = ("decisions", "dead_letters")
+TIMED: Final = ("decisions", "actions", "dead_letters")
 _PROPERTIES: Final = """
 process.roles=broker,controller
 node.id={node}
@@ -260,10 +260,10 @@ class Cluster:
             admin.create_topics(wanted)
             admin.wait_for_topics(list(wanted))
 
-    def delete(self, topics: TopicSettings, group: str) -> None:
+    def delete(self, topics: Sequence[str], group: str) -> None:
         """Deletes a run's topics and group."""
         with self.admin() as admin:
-            admin.delete_topics(list(topics.names))
+            admin.delete_topics(list(topics))
             admin.delete_groups([group])
 
     def caught_up(self, group: str, topics: Mapping[str, int]) -> bool:

@@ -1,10 +1,10 @@
 """How long the struck worker's partitions were without service, told from the topics alone.
 
 Recovery is the time from the blow (SIGKILL, or SIGTERM) until the broker has appended, in each partition the
-worker held, the first outcome of an event that Kafka had accepted only after the blow: a decision or a dead letter
-that names the event's offset. Partitions are worked off in order, so everything before has been done by then. The
-slowest partition counts; one that got no such event, or whose events call for no outcome, is left out. Appends are
-stamped by the broker (LogAppendTime), events by the producer: all clocks are this machine's.
+worker held, the first outcome of an event that Kafka had accepted only after the blow: a decision, an action or a
+dead letter that names the event's offset. Partitions are worked off in order, so everything before has been done by
+then. The slowest partition counts; one that got no such event, or whose events call for no outcome, is left out.
+Appends are stamped by the broker (LogAppendTime), events by the producer: all clocks are this machine's.
 """
 
 import json
@@ -34,7 +34,8 @@ def outcomes(read: Mapping[str, Sequence[ReadRecord]]) -> Outcomes:
 
 def _told(read: Mapping[str, Sequence[ReadRecord]], topic: str) -> Iterator[tuple[tuple[int, int], int]]:
     """Yields the coordinates of events of `topic` that an output names, and the output's moment."""
-    for record in read["decisions"]:
+    # Of stock Faust there are actions alone; Forestay's follow their decisions.
+    for record in (*read["decisions"], *read.get("actions", ())):
         trigger = json.loads(record.value or b"{}").get("trigger", {})
         if trigger.get("topic") == topic:
             yield (trigger["partition"], trigger["offset"]), record.timestamp

@@ -12,11 +12,11 @@ from kafka.errors import KafkaError
 
 from forestay.shell.topics import roles
 from forestay_chaos.cluster import Cluster
+from forestay_chaos.engines import FORESTAY, Engine
 from forestay_chaos.environment import Where, environment, of_worker, topics_of
 from forestay_chaos.errors import ChaosError
 from forestay_chaos.faults import schedule, stall_seconds, victim_options, wake
 from forestay_chaos.field import Blow, Field
-from forestay_chaos.oracle import judge
 from forestay_chaos.outcome import Outcome
 from forestay_chaos.read_record import ReadRecord
 from forestay_chaos.reading import keep, read_all
@@ -43,13 +43,17 @@ Tell = Callable[[str], None]
 class Run:
     """A run of a scenario on a cluster that is whole."""
 
-    def __init__(self, scenario: Scenario, cluster: Cluster, triton: TritonSeat, folder: Path) -> None:
+    def __init__(
+        self, scenario: Scenario, cluster: Cluster, triton: TritonSeat, folder: Path, engine: Engine = FORESTAY
+    ) -> None:
         """Prepares it; what its processes say goes to `folder`."""
+        self._engine = engine
         self._scenario = scenario
         self._cluster = cluster
         self._folder = folder
         self._name = f"chaos-{scenario.seed}-{os.getpid()}-{time.monotonic_ns() // 1_000_000}"
-        self._traffic: Traffic = make_traffic(scenario.seed, scenario.seconds, scenario.rate, scenario.partitions)
+        traffic = make_traffic(scenario.seed, scenario.seconds, scenario.rate, scenario.partitions)
+        self._traffic: Traffic = engine.traffic(traffic)
         self._topics = topics_of(self._name, scenario.partitions)
         where = Where(self._name, cluster.bootstrap, triton.address, self._topics)
         self._environment = environment(scenario, where, self._traffic.settings())
@@ -70,7 +74,8 @@ class Run:
         victim = (
             victim_options(self._scenario.faults, number, self._folder) if number < self._scenario.workers else ()
         )
-        return Worker(f"w{number}", self._environment | of_worker(self._scenario, f"w{number}"), self._folder, victim)
+        environment = self._environment | of_worker(self._scenario, f"w{number}")
+        return Worker(f"w{number}", environment, self._folder, victim, self._engine.module)
 
     def play(self, tell: Tell = lambda _: None) -> Outcome:
         """Plays it and returns what it came to.
@@ -185,7 +190,8 @@ class Run:
     def _worked_off(self) -> bool:
         """Says whether the group has committed all that is on its sources."""
         try:
-            sources = dict.fromkeys(self._topics.sources, self._scenario.partitions)
+            names = self._names()
+            sources = dict.fromkeys((names[role] for role in self._engine.sources), self._scenario.partitions)
             return self._cluster.caught_up(self._name, sources)
         except KafkaError:
             return False
@@ -194,7 +200,7 @@ class Run:
 
     def _judge(self, read: Mapping[str, list[ReadRecord]]) -> None:
         outcome, field = self._outcome, self._field
-        outcome.verdict = judge(self._traffic, read)
+        outcome.verdict = self._engine.judge(self._traffic, read, not outcome.stuck)
         if field.recorder is not None:
             outcome.recorder += field.recorder.compare(read)
         blows = [*field.blows, *self._struck()]
@@ -226,7 +232,8 @@ class Run:
     def _delete(self) -> None:
         """Deletes the topics; a broker that refuses leaves them, which costs room and nothing else."""
         try:
-            self._cluster.delete(self._topics, self._name)
+            own = [name.format(group=self._name) for name in self._engine.own_topics]
+            self._cluster.delete([*self._topics.names, *own], self._name)
         except KafkaError as error:
             self._field.note(f"the topics are left: {error!r}")
 

@@ -29,6 +29,10 @@ KINDS: Final = (
     "recorder-disk-full",
     "clock-jump",
 )
+#: Those that any engine can meet.
+PLAIN_KINDS: Final = tuple(
+    kind for kind in KINDS if kind.startswith(("worker", "broker", "controller")) and "@" not in kind
+)
 _JUMPS: Final = (-26 * 3_600.0, -3_600.0, -30.0, 30.0, 3_600.0, 26 * 3_600.0)
 
 
@@ -84,26 +88,33 @@ class Scenario:
         return f"seed {self.seed}: {self.workers} {members} workers; {faults}"
 
 
-def chosen(names: str) -> tuple[str, ...]:
-    """Returns the kinds named, by commas; a kind without a stage stands for it at all stages too.
+def chosen(names: str, possible: tuple[str, ...] = KINDS) -> tuple[str, ...]:
+    """Returns the kinds named, by commas, of those `possible`.
+
+    A kind without a stage stands for it at all stages too, `plain` for what any engine can meet.
 
     Raises:
-        ChaosError: one is no kind.
+        ChaosError: one is no kind, or no such is possible.
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
-        return KINDS
+        return possible
+    if wanted == ["plain"]:
+        return PLAIN_KINDS
     for name in wanted:
         if name not in KINDS and not any(kind.startswith(name) for kind in KINDS):
             bases = sorted({kind.partition("@")[0] for kind in KINDS})
             raise ChaosError(
                 f"no such fault: {name}; there are {', '.join(bases)}, and workers' @ {', '.join(STAGES)}"
             )
-    return tuple(
+    found = tuple(
         kind
-        for kind in KINDS
+        for kind in possible
         if any(name in (kind, kind.partition("@")[0]) or kind.startswith(f"{name}-") for name in wanted)
     )
+    if not found:
+        raise ChaosError(f"nothing of {names} can befall this engine; it can meet {', '.join(possible)}")
+    return found
 
 
 def compose(seed: int, kinds: tuple[str, ...] = KINDS, seconds: float | None = None) -> Scenario:

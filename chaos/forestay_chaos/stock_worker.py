@@ -40,6 +40,7 @@ app = faust.App(
     broker_session_timeout=float(_setting("KAFKA__SESSION_TIMEOUT_SECONDS", "15")),
     broker_rebalance_timeout=float(_setting("KAFKA__REBALANCE_TIMEOUT_SECONDS", "60")),
     broker_heartbeat_interval=1.0,
+    consumer_group_instance_id=_setting("KAFKA__GROUP_INSTANCE_ID", "") or None,
     web_enabled=False,
     worker_redirect_stdouts=False,
 )
@@ -79,7 +80,7 @@ async def shop(stream: StreamT[bytes]) -> None:
         users[user] = state
         await features.send(key=user.encode(), value=_features(user, event["ts"], state))
         if event["event"] == "purchase":
-            await actions.send(key=user.encode(), value=_action(user, event["event_id"]))
+            await actions.send(key=user.encode(), value=_action(user, event["event_id"], record))
 
 
 def _event(record: EventT[bytes]) -> dict[str, Any] | None:
@@ -106,9 +107,11 @@ def _features(user: str, ts: int, state: State) -> bytes:
     return json.dumps({"user_id": user, "ts": ts, "features": told(state)}).encode()
 
 
-def _action(user: str, event_id: str) -> bytes:
-    name = str(uuid5(NAMESPACE_OID, event_id))
-    return json.dumps({"action_id": name, "user_id": user, "event_id": event_id, "offer_id": "coupon"}).encode()
+def _action(user: str, event_id: str, record: EventT[bytes]) -> bytes:
+    message = record.message
+    trigger = {"event_id": event_id, "topic": message.topic, "partition": message.partition, "offset": message.offset}
+    action = {"action_id": str(uuid5(NAMESPACE_OID, event_id)), "user_id": user, "offer_id": "coupon"}
+    return json.dumps(action | {"trigger": trigger}).encode()
 
 
 if __name__ == "__main__":

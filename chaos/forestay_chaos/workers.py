@@ -38,8 +38,16 @@ class Strike(NamedTuple):
 class Worker:
     """One place for a worker: the process in it now, and what those before it left behind."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], folder: Path, victim: Sequence[str] = ()) -> None:
-        """Prepares it. `victim`: options of `forestay_chaos.victim` until it has been struck."""
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        folder: Path,
+        victim: Sequence[str] = (),
+        module: Sequence[str] = ("forestay",),
+    ) -> None:
+        """Prepares it. `victim`: options of `forestay_chaos.victim` until it has been struck; `module`: what runs."""
+        self._module = tuple(module)
         self.name = name
         self.wanted = True
         self.starts = 0
@@ -76,7 +84,7 @@ class Worker:
         options = () if self.strikes() else self._victim
         self.starts += 1
         self._stopped = False
-        module = ("forestay_chaos.victim", *options, "--") if options else ("forestay",)
+        module = ("forestay_chaos.victim", *options, "--") if options else self._module
         command = [sys.executable, "-m", *module, "worker"]
         self._process = start_server(command, self._folder, self.log, self._environment)
 

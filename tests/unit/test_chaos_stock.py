@@ -8,8 +8,11 @@ from uuid import NAMESPACE_OID, uuid5
 import pytest
 from support.chaos_world import SENT_AT, Read
 
+from forestay_chaos.engines import STOCK
+from forestay_chaos.errors import ChaosError
 from forestay_chaos.oracle_truth import milliseconds
 from forestay_chaos.read_record import ReadRecord
+from forestay_chaos.scenario import chosen, compose
 from forestay_chaos.stock_oracle import judge_stock, stock_traffic
 from forestay_chaos.stock_shop import State, count, new_user, told
 from forestay_chaos.traffic import Traffic, make_traffic
@@ -39,7 +42,7 @@ def read(traffic: Traffic) -> Read:
         found["features"].append(record._replace(value=json.dumps(value).encode()))
         if event["event"] == "purchase":
             name = str(uuid5(NAMESPACE_OID, event["event_id"]))
-            value = {"action_id": name, "event_id": event["event_id"]}
+            value = {"action_id": name, "trigger": {"event_id": event["event_id"]}}
             found["actions"].append(record._replace(value=json.dumps(value).encode()))
     return found
 
@@ -77,6 +80,13 @@ def test_it_finds(traffic: Traffic, read: Read, spoil: Callable[[Read], object],
     assert judge_stock(traffic, read).must_be_zero()[name] >= 1
 
 
+def test_of_what_was_not_worked_off_nothing_is_said_to_be_lost(traffic: Traffic, read: Read) -> None:
+    read["actions"].clear()
+    verdict = judge_stock(traffic, read, worked_off=False)
+    assert not verdict.clean
+    assert not any(verdict.must_be_zero().values())
+
+
 def test_a_repeated_action_is_told(traffic: Traffic, read: Read) -> None:
     read["actions"].append(read["actions"][0])
     assert judge_stock(traffic, read).actions_repeated_same_id == 1
@@ -87,3 +97,14 @@ def test_a_lost_state_shows_in_what_the_ids_protect_too(traffic: Traffic, read: 
     value["features"]["events_total"] -= 1
     read["features"][-1] = read["features"][-1]._replace(value=json.dumps(value).encode())
     assert judge_stock(traffic, read).totals_wrong == 1
+
+
+def test_both_engines_can_be_given_the_same_faults() -> None:
+    assert chosen("plain") == STOCK.kinds == chosen("", STOCK.kinds)
+    assert compose(5, chosen("plain")) == compose(5, STOCK.kinds)
+    assert not any("@" in kind or "triton" in kind for kind in STOCK.kinds)
+
+
+def test_what_cannot_befall_an_engine_is_refused() -> None:
+    with pytest.raises(ChaosError, match="nothing of triton-kill can befall"):
+        chosen("triton-kill", STOCK.kinds)
