@@ -127,7 +127,7 @@ class Run:
         everything = self._folder / "topics.parquet"
         keep(read, dict.fromkeys(self._topics.names, self._scenario.partitions), everything)
         self._judge(read)
-        if not self._outcome.stuck:
+        if self._engine is FORESTAY and not self._outcome.stuck:
             self._outcome.replay = replayed(everything, self._environment)
 
     # -- while it goes on ------------------------------------------------------------------------------
