@@ -56,7 +56,7 @@ def test_missing_topics_follow_the_clickstream(kafka: KafkaSettings, topics: Top
 def test_topics_that_differ_are_left_alone_and_named(kafka: KafkaSettings, topics: TopicSettings) -> None:
     make(kafka, topics.clickstream, 3)
     make(kafka, topics.decisions, 2)
-    with pytest.raises(ConfigurationError, match=rf"Delete {topics.decisions} .* makes them with 3"):
+    with pytest.raises(ConfigurationError, match=rf"delete {topics.decisions} .* makes them with 3"):
         declare(kafka, topics)
     assert partition_counts(kafka, topics.names) == {topics.clickstream: 3, topics.decisions: 2}
 
