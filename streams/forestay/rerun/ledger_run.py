@@ -142,7 +142,7 @@ class LedgerRun:
         lane = Lane(self._plan, number)
         self._courses[number] = Course(durable, lane, entry.generation)
         self._waiting.discard(number)
-        rows = self._shelf.take(self._topics.decisions, number, entry.decisions, entry.decisions_end, more=False)
+        rows = self._shelf.found(self._topics.decisions, number, entry.decisions, entry.decisions_end)
         restored = lane.core.restore(dict(durable.users), durable.mark, [_decision(row) for row in rows])
         self._count("starts")
         self._count("as_made", len(rows))

@@ -49,6 +49,13 @@ class Shelf:
             raise _missing(topic, partition, begin, last)
         return kept[first : after + 1 if more else after]
 
+    def found(self, topic: str, partition: int, begin: int, end: int) -> list[RecordedMessage]:
+        """Returns what there is from offset `begin` to `end` (exclusive): the last may be a mark of Kafka's own."""
+        kept = self._kept[topic, partition]
+        while begin < end and (not kept or kept[-1].offset < end - 1) and (row := self._next(topic)) is not None:
+            self._kept[topic, row.partition].append(row)
+        return kept[bisect_left(kept, begin, key=_OFFSET) : bisect_left(kept, end, key=_OFFSET)]
+
     def give_up(self, topic: str, partition: int, before: int) -> None:
         """Forgets the rows with offsets below `before`."""
         kept = self._kept[topic, partition]
