@@ -45,13 +45,13 @@ def figures(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _head(result: Mapping[str, Any], parts: Sequence[Mapping[str, Any]]) -> str:
-    machine, minutes = result["machine"], max(part["seconds"] for part in parts) / 60
+    machine, minutes = result["machine"], sum(part["seconds"] for part in parts) / 60
     # A run that could not be played had its seed too.
     tried = [(part["seed"], part["runs"] + len(part["errors"])) for part in parts]
     seeds = " and ".join(f"{first} to {first + count - 1}" for first, count in tried)
-    beside = f", {len(parts)} clusters side by side," if len(parts) > 1 else ""
+    parted = f" in {len(parts)} campaigns, some side by side," if len(parts) > 1 else ""
     return (
-        f"{result['runs']} runs, seeds {seeds}, in {minutes:.0f} minutes{beside} on"
+        f"{result['runs']} runs, seeds {seeds}, in {minutes:.0f} minutes{parted} on"
         f" {machine['cores']} cores and {machine['memory_gib']} GiB ({machine['system']}), which brokers, Triton,"
         f" workers and oracle shared; load average at the end {machine['load_average']}.\n"
         f"{result['events']:,} events counted, {result['decisions']:,} decisions, {result['actions']:,} actions,"

@@ -11,7 +11,7 @@ from forestay_chaos.verdict import FORBIDDEN
 
 #: Why a worker ends by itself, by words of what it says.
 _REASONS: Final = {
-    "InvalidTimestampError": "Kafka refuses records from a clock that is ahead",
+    "this machine's clock": "Kafka refuses records from a clock that is ahead",
     "are not durable after": "outputs not durable in time",
     "another worker has taken over": "fenced: another worker has its partitions",
     "no durable barrier within": "the last barrier not in time",
