@@ -1,14 +1,13 @@
 """Records topics for a person who watches and may stop it."""
 
-import asyncio
 import logging
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from forestay.cli.interruptible import run_until_asked
 from forestay.cli.progress import progress
 from forestay.recorder.bounds import Bound, Kind, parse_end, parse_start
 from forestay.recorder.choice import choose
@@ -59,7 +58,7 @@ def run(settings: Settings, request: Request) -> Report:
     make = partial(_output, settings.record, request)
     with admin_client(settings.kafka) as admin, progress() as tell:
         recorder = Recorder(settings.kafka, plan, partial(plan.choice.find, admin), make, tell)
-        return asyncio.run(_until_signalled(recorder))
+        return run_until_asked(recorder.run)
 
 
 def _output(limits: RecordSettings, request: Request, describe: Describe) -> Output:
@@ -67,25 +66,6 @@ def _output(limits: RecordSettings, request: Request, describe: Describe) -> Out
         return FileOutput(request.out, describe)
     bounds = Limits(round(limits.part_megabytes * _MEGABYTE), limits.part_minutes * _MINUTE)
     return FolderOutput(request.out, request.form, bounds, describe)
-
-
-async def _until_signalled(recorder: Recorder) -> Report:
-    """Runs to the end; the first signal seals what there is, a second one does not wait for that."""
-    stop = asyncio.Event()
-    work = asyncio.ensure_future(recorder.run(stop))
-    loop = asyncio.get_running_loop()
-
-    def end() -> None:
-        if stop.is_set():
-            work.cancel()
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
 
 
 def outcome(out: Path, report: Report) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from forestay.cli.interruptible import run_until_asked
 from forestay.cli.progress import progress
 from forestay.core.errors import ConfigurationError
 from forestay.recording import open_recording
@@ -89,7 +89,7 @@ def run(settings: Settings, request: Request) -> Summary:
                 stop=stop,
             )
 
-        return asyncio.run(_until_signalled(start))
+        return run_until_asked(start)
 
 
 def _prepare(settings: Settings, request: Request, recorded: Recorded, to: Mapping[str, str]) -> None:
@@ -106,25 +106,6 @@ def _prepare(settings: Settings, request: Request, recorded: Recorded, to: Mappi
     if wanted:
         with admin_client(settings.kafka) as admin:
             create(admin, wanted, settings.topics)
-
-
-async def _until_signalled(start: Callable[[asyncio.Event], Coroutine[Any, Any, Summary]]) -> Summary:
-    """Runs to the end; the first signal waits for what is under way, a second one does not."""
-    stop = asyncio.Event()
-    work = asyncio.ensure_future(start(stop))
-    loop = asyncio.get_running_loop()
-
-    def end() -> None:
-        if stop.is_set():
-            work.cancel()
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
 
 
 def _say(line: str) -> None:

@@ -109,7 +109,7 @@ class Engine:
         """Returns which restored actions are there; behind a fence alone is that all that will ever be."""
         kafka, topics = self._settings.kafka, self._settings.topics
         acting = {
-            number: _since(one)
+            number: one.mark.decisions
             for number, one in recovered.items()
             if any(decision.action_id is not None for decision in one.made)
         }
@@ -124,7 +124,7 @@ class Engine:
             self._outside.decoder,
             self._outside.placement.partition,
         )
-        found = Found(users_digest(recovered.users), range(_since(recovered), recovered.decisions_end))
+        found = Found(users_digest(recovered.users), range(recovered.mark.decisions, recovered.decisions_end))
         restored = core.restore(recovered.users, recovered.mark, recovered.made)
         restored = restored._replace(actions=[one for one in restored.actions if one.action_id not in written])
         return Pipeline(
@@ -198,8 +198,3 @@ class Engine:
         pipeline = self._pipelines.get(chunk.partition)
         if pipeline is not None:
             await pipeline.put(chunk)
-
-
-def _since(recovered: Recovered) -> int:
-    """Returns from where on decisions are taken as made."""
-    return recovered.mark.decisions

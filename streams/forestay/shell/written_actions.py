@@ -13,12 +13,9 @@ from aiokafka import TopicPartition
 
 from forestay.core.record import Record
 from forestay.settings import KafkaSettings, TopicSettings
-from forestay.shell.kafka_clients import connection_options
-from forestay.shell.log_reading import read_to_ends
+from forestay.shell.log_reading import log_consumer, read_to_ends
 from forestay.shell.record_batches import RecordConsumer
 
-#: How long a fetch waits at the end of a partition (milliseconds).
-_FETCH_WAIT: Final = 50
 #: An action is written right after its decision. So far a clock may be set back in between (milliseconds); if it is
 #: set further back, an action may be written twice, with the same id.
 _CLOCKS: Final = 600_000
@@ -46,13 +43,7 @@ async def written_actions(
     if not since:
         return {}
     patience = kafka.request_timeout_seconds
-    async with RecordConsumer(
-        **connection_options(kafka),
-        client_id="forestay-recovery",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=_FETCH_WAIT,
-    ) as consumer:
+    async with log_consumer(kafka) as consumer:
         starts = await _starts(consumer, topics, since, patience)
         found: dict[int, set[str]] = {number: set() for number in since}
         async for number, records in read_to_ends(consumer, starts, patience):
