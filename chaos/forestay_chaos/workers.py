@@ -206,7 +206,7 @@ class Workers:
             status = worker.wait(max(deadline - time.monotonic(), 0))
             if status is None:
                 found.append(f"{worker.name} still runs {within:g} s after SIGTERM")
-            elif status not in _ASKED:
+            elif status != 0:
                 found.append(f"{worker.name} ended with {status}: {_reason(worker.last_words())}")
             worker.end()
         return found

@@ -7,8 +7,8 @@ import pytest
 from support.books_world import state_of
 from support.builders import encoded
 
-from forestay.core.state.mark import PartitionMark
-from forestay.core.state.state_codec import MARK_KEY, encode_mark
+from forestay.core.state.mark import PartitionMark, StateTopics
+from forestay.core.state.state_codec import MARK_KEY, TOPICS_KEY, encode_mark, encode_topics
 from forestay.demo.harvest import Harvest, Raw
 from forestay.demo.seen import Unreadable, read_action, read_dead_letter, read_decision
 from forestay.settings import TopicSettings
@@ -56,7 +56,10 @@ def test_every_topic_is_read_and_counted() -> None:
     harvest.take(raw(TOPICS.actions, ACTION))
     harvest.take(raw(TOPICS.dead_letters, b"{", headers=HEADERS))
     harvest.take(raw(TOPICS.state, encoded(state_of(applied=3))))
+    # Of users alone: a partition's mark and its record of topics are none.
     harvest.take(raw(TOPICS.state, encode_mark(PartitionMark({"clickstream": 9}, 5, 1, 1, 5)), key=MARK_KEY))
+    harvest.take(raw(TOPICS.state, encode_topics(StateTopics(partitions=1)), key=TOPICS_KEY))
+    harvest.take(raw(TOPICS.state, encoded(state_of(applied=3))))
     assert (harvest.rungs, harvest.kinds, harvest.users) == ({"model": 1}, {"loyalty": 1}, 1)
     assert (harvest.dead_letters[0].topic, harvest.dead_letters[0].offset) == ("clickstream", 33)
     users, marks = harvest.states()
@@ -70,6 +73,7 @@ def test_the_newest_state_stands_and_a_tombstone_removes_it() -> None:
     for applied in (1, 2):
         harvest.take(raw(TOPICS.state, encoded(state_of(applied=applied))))
     assert harvest.states()[0]["u1"].applied == 2
+    assert harvest.users == 1
     harvest.take(raw(TOPICS.state, None))
     assert harvest.states()[0] == {}
     assert harvest.users == 0

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiokafka.errors
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,8 +175,16 @@ def test_a_wrong_use_exits_with_2(args: list[str]) -> None:
     assert forestay(*args).exit_code == 2
 
 
-def test_a_broker_that_is_not_there_is_named_with_what_to_do() -> None:
-    line = explain(KafkaTimeoutError("Unable to bootstrap from ['127.0.0.1:5', 'kafka:9092']"))
+@pytest.mark.parametrize(
+    "error",
+    [
+        KafkaTimeoutError("Unable to bootstrap from ['127.0.0.1:5', 'kafka:9092']"),
+        aiokafka.errors.KafkaConnectionError("Unable to bootstrap from [('127.0.0.1', 5, 2), ('kafka', 9092, 0)]"),
+    ],
+    ids=["kafka-python", "aiokafka"],
+)
+def test_a_broker_that_is_not_there_is_named_with_what_to_do(error: Exception) -> None:
+    line = explain(error)
     assert line is not None
     assert line.startswith("no Kafka broker answers at 127.0.0.1:5, kafka:9092: ")
     assert "forestay up" in line
@@ -190,6 +199,8 @@ def test_a_broker_that_is_not_there_is_named_with_what_to_do() -> None:
             TopicAuthorizationFailedError("clickstream"),
             "needs (TopicAuthorizationFailedError: clickstream): docs/security.md",
         ),
+        (aiokafka.errors.GroupAuthorizationFailedError("forestay"), "FailedError: forestay): docs/security.md"),
+        (aiokafka.errors.NodeNotReadyError("node 2"), "Kafka says NodeNotReadyError: node 2. `forestay doctor`"),
         (ModuleNotFoundError("No module named 'plotly'", name="plotly.offline"), "pip install 'forestay[embedded]'"),
         (PermissionError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
     ],

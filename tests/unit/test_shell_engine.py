@@ -29,6 +29,7 @@ class Changelog:
 
     def __init__(self) -> None:
         self.readings = 0
+        self.reading = asyncio.Event()
         self.may_end = asyncio.Event()
         #: Partitions of which others have written since they were kept.
         self.changed: set[int] = set()
@@ -38,6 +39,7 @@ class Changelog:
         self, _kafka: object, _topics: object, partitions: Iterable[int], _progress: object
     ) -> dict[int, Recovered]:
         self.readings += 1
+        self.reading.set()
         position = 100 * self.readings
         await self.may_end.wait()
         mark = PartitionMark({"clickstream": position}, 0, 0, self.readings, 0)
@@ -95,11 +97,12 @@ async def test_a_handover_during_recovery_starts_nothing_and_the_next_assignment
     failures: list[BaseException] = []
     engine = engine_for(failures)
     first = asyncio.create_task(engine.take_over([0, 1, 2, 3], 1))
-    await asyncio.sleep(0)
+    await changelog.reading.wait()
     await engine.hand_over(1)
-    changelog.may_end.set()
+    # What was being read is another's by now: it is not read to its end.
     await first
     assert engine.pipelines == {}
+    changelog.may_end.set()
     await engine.take_over([0, 1], 2)
     assert sorted(engine.pipelines) == [0, 1]
     assert engine.start_positions([TP("clickstream", 0)]) == {TP("clickstream", 0): 200}
@@ -205,7 +208,7 @@ async def test_former_owners_are_shut_out_before_their_records_are_read(changelo
     fence = FakeFence()
     engine = engine_for([], fence)
     taking = asyncio.create_task(engine.take_over([0, 2], 1))
-    await asyncio.sleep(0)
+    await changelog.reading.wait()
     assert (fence.taken, changelog.readings) == ([[0, 2]], 1)
     changelog.may_end.set()
     await taking

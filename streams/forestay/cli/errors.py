@@ -1,5 +1,6 @@
 """Errors in words: one line that says what happened and what to do."""
 
+import re
 import sys
 from types import ModuleType
 
@@ -22,21 +23,30 @@ def explain(error: BaseException) -> str | None:
 
 def _kafka(error: BaseException) -> str | None:
     # Only a command that talked to Kafka can have met its errors: no need to import them for the others.
-    kafka: ModuleType | None = sys.modules.get("kafka.errors")
-    if kafka is None or not isinstance(error, kafka.KafkaError):
+    kafka = _errors_module(error)
+    if kafka is None:
         return None
     said = str(error).rpartition(f"{type(error).__name__}: ")[2]
     if "bootstrap" in said:
-        where = said.rpartition(" from ")[2].strip("[]").replace("'", "")
+        # aiokafka names a server by host, port and address family.
+        where = re.sub(r"\('(.+?)', (\d+), \d+\)", r"\1:\2", said.rpartition(" from ")[2].strip("[]")).replace(
+            "'", ""
+        )
         return (
             f"no Kafka broker answers at {where}: is it running? `forestay up` starts one to try things with;"
             " --bootstrap-servers names another"
         )
     if isinstance(error, kafka.UnknownTopicOrPartitionError):
         return f"Kafka does not know the topic ({said}): make it with `forestay topics declare`"
-    if isinstance(error, kafka.AuthorizationError):
+    if "Authorization" in type(error).__name__:
         return (
             f"Kafka does not allow this user what the command needs ({type(error).__name__}: {said}):"
             " docs/security.md lists the permissions of each command, `forestay doctor` those a worker lacks"
         )
     return f"Kafka says {type(error).__name__}: {said}. `forestay doctor` looks closer"
+
+
+def _errors_module(error: BaseException) -> ModuleType | None:
+    """Returns the module of the client whose error it is: kafka-python's or aiokafka's, which name theirs alike."""
+    modules = (sys.modules.get(name) for name in ("kafka.errors", "aiokafka.errors"))
+    return next((module for module in modules if module and isinstance(error, module.KafkaError)), None)

@@ -50,7 +50,7 @@ class Harvest:
         self.rungs: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self._states: dict[tuple[int, bytes], bytes] = {}
-        self._marked: set[int] = set()
+        self._users = 0
         self._takers = {
             topics.decisions: self._take_decision,
             topics.actions: self._take_action,
@@ -66,7 +66,7 @@ class Harvest:
     @property
     def users(self) -> int:
         """Returns how many users have a state record; may be asked while another thread takes records."""
-        return len(self._states) - len(self._marked)
+        return self._users
 
     def take(self, raw: Raw) -> None:
         """Takes one record; what cannot be read is noted for the books."""
@@ -91,12 +91,14 @@ class Harvest:
     def _take_state(self, raw: Raw) -> None:
         if raw.key is None:
             raise Unreadable("a state record without a key")
+        place = raw.partition, raw.key
+        known = place in self._states
         if raw.value is None:
-            self._states.pop((raw.partition, raw.key), None)
-            return
-        self._states[raw.partition, raw.key] = raw.value
-        if raw.key == MARK_KEY:
-            self._marked.add(raw.partition)
+            self._states.pop(place, None)
+        else:
+            self._states[place] = raw.value
+        if is_users(raw.key):
+            self._users += (place in self._states) - known
 
     def _note(self, what: str) -> None:
         if len(self.unreadable) < _MAX_UNREADABLE:

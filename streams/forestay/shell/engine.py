@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from faust.types import TP
 
@@ -14,7 +15,7 @@ from forestay.core.ledger import Found, users_digest
 from forestay.core.partition import Partition
 from forestay.settings import Settings
 from forestay.shell.fence import Fence
-from forestay.shell.keeping import as_left
+from forestay.shell.keeping import Ends, as_left
 from forestay.shell.pipeline import Outside, Pipeline
 from forestay.shell.producer_ids import FencedError, FenceError
 from forestay.shell.recovery import Recovered, recover
@@ -54,6 +55,7 @@ class Engine:
         self._failed = False
         self._handovers = 0
         self._claiming = asyncio.Lock()
+        self._restoring: asyncio.Task[Any] | None = None
 
     @property
     def pipelines(self) -> Mapping[int, Pipeline]:
@@ -68,7 +70,6 @@ class Engine:
         """
         handovers = self._handovers
         numbers = sorted(set(partitions) - self._pipelines.keys())
-        kafka, topics = self._settings.kafka, self._settings.topics
         # What others have now is forgotten.
         kept, self._kept = {number: one for number, one in self._kept.items() if number in numbers}, {}
         # What a former owner wrote before it was shut out is read; it writes nothing after that.
@@ -79,17 +80,20 @@ class Engine:
             if handovers != self._handovers:
                 return
             raise
-        left = await as_left(kafka, {number: one.ends for number, one in kept.items()})
-        missing = [number for number in numbers if number not in left]
-        recovered = await recover(kafka, topics, missing, self.progress) if missing else {}
-        written = await self._written(recovered)
+        self._restoring = asyncio.create_task(self._restore(numbers, kept))
+        try:
+            left, recovered, written = await self._restoring
+        except asyncio.CancelledError:
+            if handovers != self._handovers:
+                return
+            raise
         if handovers != self._handovers:
             return
         for number, ends in left.items():
             kept[number].again(ends)
             self._run(kept[number])
-        for number in missing:
-            self._run(self._restored(number, recovered[number], written.get(number, frozenset()), generation))
+        for number, one in recovered.items():
+            self._run(self._restored(number, one, written.get(number, frozenset()), generation))
         logger.info("worker ready: partitions %s, %s core", sorted(self._pipelines), compiled.form().title)
 
     async def keep_fence(self, interval: float) -> None:
@@ -104,6 +108,16 @@ class Engine:
             except (FencedError, AccessError) as error:
                 if handovers == self._handovers:
                     return self._fail(error)
+
+    async def _restore(
+        self, numbers: list[int], kept: Mapping[int, Pipeline]
+    ) -> tuple[dict[int, Ends], dict[int, Recovered], dict[int, frozenset[str]]]:
+        """Returns which partitions go on as they were left, what was read of the others, and their actions."""
+        kafka, topics = self._settings.kafka, self._settings.topics
+        left = await as_left(kafka, {number: one.ends for number, one in kept.items()})
+        missing = [number for number in numbers if number not in left]
+        recovered = await recover(kafka, topics, missing, self.progress) if missing else {}
+        return left, recovered, await self._written(recovered)
 
     async def _written(self, recovered: Mapping[int, Recovered]) -> dict[int, frozenset[str]]:
         """Returns which restored actions are there; behind a fence alone is that all that will ever be."""
@@ -160,6 +174,9 @@ class Engine:
             HandoverError: not within `deadline` seconds.
         """
         self._handovers += 1
+        if self._restoring is not None:
+            # What it reads is no longer ours, and whoever has it writes by now.
+            self._restoring.cancel()
         await self._finish_claim(deadline)
         pipelines, self._pipelines = self._pipelines, {}
         tasks, self._tasks = self._tasks, {}

@@ -6,6 +6,7 @@ made as they would make it, and what goes wrong is told apart.
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,11 +15,9 @@ from typing import Any, Final
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import (
-    CoordinatorNotAvailableError,
     GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaError,
-    NodeNotReadyError,
     SaslAuthenticationFailed,
     TransactionalIdAuthorizationFailed,
     UnsupportedSaslMechanismError,
@@ -38,7 +37,7 @@ from forestay.shell.tokens import TokenProvider
 _STEP_MS: Final = 10_000
 #: How long a broker may take to say goodbye (seconds).
 _CLOSING_SECONDS: Final = 1.0
-#: How long a fresh broker may take to name a coordinator, and between two questions (seconds).
+#: How long brokers may take to settle on a coordinator, and between two questions (seconds).
 _COORDINATOR_SECONDS: Final = 15.0
 _RETRY_SECONDS: Final = 0.2
 #: OpenSSL's verdicts on a certificate (X509_V_ERR_...).
@@ -85,44 +84,44 @@ def may_write_as(kafka: KafkaSettings, transactional_id: str) -> bool:
 
 async def _may_join(options: dict[str, Any], group: str) -> bool:
     """Sends the heartbeat of a member that never was: who may not join is told so, others that it is unknown."""
-    client = AIOKafkaClient(**options, client_id="forestay-access")
     try:
-        node = await _coordinator(client, CoordinationType.GROUP, group)
-        answer = await client.send(node, HeartbeatRequest(group, -1, ""), group=ConnectionGroup.COORDINATION)
-        return for_code(answer.error_code) is not GroupAuthorizationFailedError
+        answer = await _ask(options, CoordinationType.GROUP, group, HeartbeatRequest(group, -1, ""))
     except GroupAuthorizationFailedError:
         return False
-    finally:
-        await client.close()
+    return for_code(answer.error_code) is not GroupAuthorizationFailedError
 
 
 async def _may_write_as(options: dict[str, Any], transactional_id: str) -> bool:
     """Ends a transaction that never was: who may not write is told so, others that there is none."""
-    client = AIOKafkaClient(**options, client_id="forestay-access")
+    request = EndTxnRequest(transactional_id, -1, -1, False)
     try:
-        node = await _coordinator(client, CoordinationType.TRANSACTION, transactional_id)
-        request = EndTxnRequest(transactional_id, -1, -1, False)
-        answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
-        return for_code(answer.error_code) is not TransactionalIdAuthorizationFailed
+        answer = await _ask(options, CoordinationType.TRANSACTION, transactional_id, request)
     except TransactionalIdAuthorizationFailed:
         return False
-    finally:
-        await client.close()
+    return for_code(answer.error_code) is not TransactionalIdAuthorizationFailed
 
 
-async def _coordinator(client: AIOKafkaClient, kind: CoordinationType, name: str) -> int:
-    """Returns the node that coordinates `name`, connected."""
-    await client.bootstrap()
-    async with asyncio.timeout(_COORDINATOR_SECONDS):
+async def _ask(options: dict[str, Any], kind: CoordinationType, name: str, request: Any) -> Any:
+    """Returns what the coordinator of `name` answers.
+
+    It may have to be asked for again: a fresh broker makes its own topics of offsets and transactions at the first
+    question, and one that goes down is named until another has its place.
+    """
+    client = AIOKafkaClient(**options, client_id="forestay-access")
+    give_up = time.monotonic() + _COORDINATOR_SECONDS
+    try:
+        await client.bootstrap()
         while True:
             try:
-                node: int = await client.coordinator_lookup(kind, name)
-                await client.ready(node, group=ConnectionGroup.COORDINATION)
-            except (CoordinatorNotAvailableError, NodeNotReadyError):
-                # A fresh broker makes its own topics of offsets and transactions at the first question.
-                await asyncio.sleep(_RETRY_SECONDS)
-            else:
-                return node
+                node = await client.coordinator_lookup(kind, name)
+                return await client.send(node, request, group=ConnectionGroup.COORDINATION)
+            except KafkaError as error:
+                if not error.retriable or time.monotonic() > give_up:
+                    raise
+                await client.force_metadata_update()
+            await asyncio.sleep(_RETRY_SECONDS)
+    finally:
+        await client.close()
 
 
 async def _check(kafka: KafkaSettings, servers: list[str], options: dict[str, Any]) -> None:
