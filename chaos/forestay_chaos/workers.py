@@ -21,8 +21,10 @@ _READY: Final = re.compile(rb"worker ready: partitions \[([0-9, ]*)\]")
 _STRUCK: Final = re.compile(rf"^{MARK} (\S+) (SIG\w+) ([0-9.]+)$".encode(), re.MULTILINE)
 #: A worker that ends this often in one run will not do its work.
 _MOST_STARTS: Final = 25
-#: How a worker ends that was told to: in order, killed, or by SIGTERM before it listens to it.
-_ASKED: Final = (0, -signal.SIGKILL, -signal.SIGTERM)
+#: How a worker ends at SIGTERM: by itself, or before it listens to it.
+_IN_ORDER: Final = (0, -signal.SIGTERM)
+#: How a worker ends that was told to or killed.
+_ASKED: Final = (*_IN_ORDER, -signal.SIGKILL)
 _SHARED: Final = (ROOT / "streams", ROOT / "schemas")
 
 
@@ -206,7 +208,7 @@ class Workers:
             status = worker.wait(max(deadline - time.monotonic(), 0))
             if status is None:
                 found.append(f"{worker.name} still runs {within:g} s after SIGTERM")
-            elif status != 0:
+            elif status not in _IN_ORDER:
                 found.append(f"{worker.name} ended with {status}: {_reason(worker.last_words())}")
             worker.end()
         return found
