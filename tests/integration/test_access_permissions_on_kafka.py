@@ -273,6 +273,37 @@ def test_who_replays_needs_to_write_and_to_create_what_is_to_be_made(
     assert CliRunner().invoke(app, made).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("part", "command"),
+    [(Part.REPAIR, ["repair", "--write"]), (Part.BACKFILL, ["backfill", "--from-topic"])],
+    ids=["repair", "backfill"],
+)
+def test_who_keeps_the_state_needs_what_the_page_lists(
+    broker: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: Part, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = declared(broker, broker.scram(), f"keeper-{part}")
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    send(broker, settings, 1)
+    if part is Part.REPAIR:
+        with KafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+            producer.send(settings.topics.state, b"no state at all", key=b"u9").get(10)
+    grants = needed(part, settings)
+    broker.allow(*grants)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    writes = next(grant for grant in grants if grant == ("topic", settings.topics.state, "Write"))
+    broker.forbid(writes)
+    send(broker, settings, 2)
+    if part is Part.REPAIR:
+        with KafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+            producer.send(settings.topics.state, b"nor this", key=b"u8").get(10)
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 1
+    assert "TopicAuthorizationFailed" in refused.output
+
+
 def test_what_topics_describe_needs_is_enough_for_it(broker: SecureKafka) -> None:
     settings = declared(broker, broker.scram(), "describe")
     broker.allow(*needed(Part.DESCRIBE, settings))

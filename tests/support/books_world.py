@@ -10,7 +10,7 @@ from forestay.core.state.mark import PartitionMark
 from forestay.core.state.user_state import UserState
 from forestay.core.units import to_datetime
 from forestay.demo.books import Evidence
-from forestay.demo.seen import Action, Churn, Decision, SeenAction, SeenDeadLetter, SeenDecision, Stamp, Trigger
+from forestay.output_reading import Action, Churn, Decision, SeenAction, SeenDeadLetter, SeenDecision, Stamp, Trigger
 from forestay_schemas.types import ActionKind, TriggerKind
 
 TOPIC, CLOCK = "clickstream", "forestay-clock"

@@ -20,7 +20,7 @@ from support.books_world import (
 )
 
 from forestay.demo.books import Books, Evidence, keep_books
-from forestay.demo.seen import Churn
+from forestay.output_reading import Churn
 
 
 def failed(books: Books) -> set[str]:

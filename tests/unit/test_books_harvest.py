@@ -10,7 +10,7 @@ from support.builders import encoded
 from forestay.core.state.mark import PartitionMark, StateTopics
 from forestay.core.state.state_codec import MARK_KEY, TOPICS_KEY, encode_mark, encode_topics
 from forestay.demo.harvest import Harvest, Raw
-from forestay.demo.seen import Unreadable, read_action, read_dead_letter, read_decision
+from forestay.output_reading import Unreadable, read_action, read_dead_letter, read_decision
 from forestay.settings import TopicSettings
 
 TOPICS = TopicSettings()

@@ -231,6 +231,12 @@ def test_wrong_use_is_told_apart_from_what_cannot_work(files: dict[str, Path]) -
     assert run("diff", events)[0] == 2
     assert run("diff", events, "--before", events, "--after", events)[0] == 2
     assert run("diff", "--before", events)[0] == 2
+    for ignored in (["--scores", "none"], ["--quiet-days", 1]):
+        assert run("diff", "--before", events, "--after", events, *ignored)[0] == 2
+    code, _, error = run("diff", events, "--scores", "none", "--change", "triton.model=other")
+    assert (code, "leave --scores none out" in error) == (1, True)
+    code, _, error = run("diff", events, "--scores", "none", "--change", "triton.model")
+    assert (code, "--change triton.model: write it as NAME=VALUE" in error) == (1, True)
     code, _, error = run("diff", events, "--catalogue", files["new.yaml"])
     assert code == 1
     assert "hold no retention-decisions, so no scores" in error

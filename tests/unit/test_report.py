@@ -16,9 +16,9 @@ from forestay.demo.harvest import Harvest
 from forestay.demo.meter import Sample
 from forestay.demo.metrics import read_metrics
 from forestay.demo.report import Material, report, write_report
-from forestay.demo.seen import Reason
 from forestay.demo.summary import Course, ModelFacts, Phase, RecordingFacts, TrainingSplit, sample, summarise
 from forestay.demo.telling import figures, training_sentence
+from forestay.output_reading import Reason
 from forestay.settings import TopicSettings
 from forestay_schemas.types import ActionKind
 

@@ -84,6 +84,7 @@ def test_what_is_needed_is_named(memory: InMemory, tmp_path: Path) -> None:
     assert code == 1
     assert "the recordings hold no forestay-ledger" in error
     assert run(tmp_path / "without.jsonl", "--ledger", "--quiet-days", 3)[0] == 2
+    assert run(tmp_path / "without.jsonl", "--ledger", "--tolerance", 0.1)[0] == 2
 
 
 def test_a_ledger_without_its_events_says_which_are_missing(memory: InMemory, tmp_path: Path) -> None:

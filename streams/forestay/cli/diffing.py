@@ -91,6 +91,8 @@ def compare_settings(
         ForestayError: a recording is damaged, or no scores are to be had.
     """
     base, changed = load_settings(**overrides), _load(candidate, overrides)
+    if way == "none" and changed.triton != base.triton:
+        raise ConfigurationError("another model changes nothing where none is asked: leave --scores none out")
     recordings = Recordings(paths)
     first, second = Facts(), Facts()
     with progress() as tell, ExitStack() as stack:
@@ -145,8 +147,8 @@ def _load(candidate: Candidate, overrides: Mapping[str, Any]) -> Settings:
     """Returns the candidate's settings: those in force, or of its own file, with its changes."""
     changed = {name: dict(value) if isinstance(value, dict) else value for name, value in overrides.items()}
     for assignment in candidate.changes:
-        name, value = split_assignment(assignment)
-        put(changed, name, value)
+        name, value = split_assignment(assignment, "--change")
+        put(changed, name, value, "--change")
     files = {"catalogue": candidate.catalogue, "triggers": candidate.triggers}
     changed |= {name: path for name, path in files.items() if path is not None}
     with _config(candidate.settings):

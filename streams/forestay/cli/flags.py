@@ -35,8 +35,8 @@ class Flags(NamedTuple):
         return found
 
 
-def split_assignment(assignment: str) -> tuple[str, Any]:
-    """Returns name and value of `NAME=VALUE`; a value that looks like a JSON list or object is read as one.
+def split_assignment(assignment: str, flag: str = "--set") -> tuple[str, Any]:
+    """Returns name and value of the `NAME=VALUE` of a flag; what looks like a JSON list or object is read as one.
 
     Raises:
         ConfigurationError: there is no name, no `=`, or what looks like JSON is not.
@@ -45,18 +45,18 @@ def split_assignment(assignment: str) -> tuple[str, Any]:
 
     name, equals, value = assignment.partition("=")
     if not name or not equals:
-        raise ConfigurationError(f"--set {name}: write it as NAME=VALUE, for instance worker.clock=none")
+        raise ConfigurationError(f"{flag} {name}: write it as NAME=VALUE, for instance worker.clock=none")
     if not value.startswith(("[", "{")):
         return name, value
     try:
         return name, json.loads(value)
     except ValueError as error:
         # The value may be a password: it is not shown.
-        raise ConfigurationError(f"--set {name}: the value is not JSON: {error}") from error
+        raise ConfigurationError(f"{flag} {name}: the value is not JSON: {error}") from error
 
 
-def put(settings: dict[str, Any], name: str, value: Any) -> None:
-    """Puts `value` under the dotted `name` into nested dictionaries.
+def put(settings: dict[str, Any], name: str, value: Any, flag: str = "--set") -> None:
+    """Puts `value`, given by `flag`, under the dotted `name` into nested dictionaries.
 
     Raises:
         ConfigurationError: a part of the name already holds a plain value.
@@ -67,7 +67,7 @@ def put(settings: dict[str, Any], name: str, value: Any) -> None:
     for group in groups:
         settings = settings.setdefault(group, {})
         if not isinstance(settings, dict):
-            raise ConfigurationError(f"--set {name}: {group} is a value, not a group of settings")
+            raise ConfigurationError(f"{flag} {name}: {group} is a value, not a group of settings")
     settings[last] = value
 
 

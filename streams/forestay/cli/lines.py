@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from forestay.cli.console import printable
-from forestay.demo.seen import Action, Decision, Unreadable, read_action, read_dead_letter, read_decision
+from forestay.output_reading import Action, Decision, Unreadable, read_action, read_dead_letter, read_decision
 
 #: How much of a dead letter's value a line shows (characters).
 _VALUE: Final = 160

@@ -14,7 +14,7 @@ from forestay.core.state.contact import MAX_CONTACTS
 from forestay.core.state.mark import PartitionMark
 from forestay.core.state.user_state import UserState
 from forestay.core.units import to_milliseconds
-from forestay.demo.seen import Action, Decision, SeenAction, SeenDeadLetter, SeenDecision
+from forestay.output_reading import Action, Decision, SeenAction, SeenDeadLetter, SeenDecision
 from forestay_schemas.types import Rung
 
 #: Examples a failed line names; the rest is counted.

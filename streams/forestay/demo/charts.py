@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 
 from forestay.demo.latency import Latencies
 from forestay.demo.meter import Sample
-from forestay.demo.seen import Action, Decision
 from forestay.demo.summary import Course
+from forestay.output_reading import Action, Decision
 from forestay_schemas.types import ActionKind, TriggerKind
 
 #: One colour a kind, in every chart, readable on light and on dark.

@@ -10,7 +10,7 @@ from forestay.core.state.mark import PartitionMark
 from forestay.core.state.seal import unsealed
 from forestay.core.state.state_codec import MARK_KEY, decode_mark, decode_user, is_users
 from forestay.core.state.user_state import UserState
-from forestay.demo.seen import (
+from forestay.output_reading import (
     SeenAction,
     SeenDeadLetter,
     SeenDecision,

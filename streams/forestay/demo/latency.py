@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from forestay.demo.seen import SeenAction, SeenDecision
+from forestay.output_reading import SeenAction, SeenDecision
 
 _PERCENTILES: Final = (50, 90, 99)
 

@@ -10,7 +10,7 @@ import msgspec
 from forestay.demo.books import Books
 from forestay.demo.harvest import Harvest
 from forestay.demo.latency import Percentiles, SourceTimes, by_rung, latencies, percentiles
-from forestay.demo.seen import Action, SeenAction, SeenDecision
+from forestay.output_reading import Action, SeenAction, SeenDecision
 
 #: How many actions the summary shows.
 _SAMPLES: Final = 6

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from forestay.demo.latency import Percentiles
-from forestay.demo.seen import Action
 from forestay.demo.summary import LatencyFacts, Summary
+from forestay.output_reading import Action
 
 
 def tell_summary(console: Console, summary: Summary) -> None:

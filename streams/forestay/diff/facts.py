@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from forestay.demo.seen import Action, Suppressed
+from forestay.output_reading import Action, Suppressed
 from forestay.recording import RecordingError
 from forestay.rerun.outputs import Kind, Made
 from forestay.rerun.reading import Recordings

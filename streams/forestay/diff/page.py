@@ -67,12 +67,13 @@ def _tiles(found: Difference, currency: str) -> Iterator[Tile]:
 
 
 def _tables(found: Difference) -> list[dict[str, Any]]:
-    """Returns the tables of amounts: name, rows, and the largest number of actions, for the bars."""
+    """Returns the tables of amounts: name, whether its rows have ids for names, rows, and the most actions of one."""
     named: list[tuple[str, list[Row]]] = [("By kind", found.kinds), ("By offer", found.offers)]
     named += [(f"By {division_name(division)}", rows) for division, rows in found.segments.items()]
     return [
         {
             "name": name,
+            "of_ids": rows is found.offers,
             "rows": rows[:_MOST_ROWS],
             "more": max(len(rows) - _MOST_ROWS, 0),
             "most": max((max(row.before.actions, row.after.actions) for row in rows), default=0) or 1,

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from forestay.core.record import OutputRecord
-from forestay.demo.seen import Unreadable, read_dead_letter
+from forestay.output_reading import Unreadable, read_dead_letter
 from forestay.rerun.outputs import Kind
 from forestay.rerun.readable import FieldChange, field_changes
 from forestay.rerun.reading import Rows

@@ -39,6 +39,8 @@ class Part(StrEnum):
     TAIL = "tail"
     RECORDER = "record"
     REPLAY = "replay"
+    REPAIR = "repair"
+    BACKFILL = "backfill"
     DECLARE = "declare"
     DESCRIBE = "describe"
     DOCTOR = "doctor"
@@ -52,6 +54,12 @@ class Grant(NamedTuple):
     operation: str
 
 
+#: What is done to the state from outside: beside it, all logs it was made of and made are looked at.
+_KEEPING: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("clickstream", "clock", "identity", "decisions", "ledger"), (READ,)),
+    **dict.fromkeys(("actions", "features"), (DESCRIBE,)),
+    "state": (READ, WRITE),
+}
 #: What each part does with our topics, by their roles. Read and Write both include Describe.
 _TOPICS: Final[Mapping[Part, Mapping[str, tuple[str, ...]]]] = {
     Part.WORKER: {
@@ -62,7 +70,7 @@ _TOPICS: Final[Mapping[Part, Mapping[str, tuple[str, ...]]]] = {
         "decisions": (READ, WRITE),
         "dead_letters": (WRITE,),
         "features": (WRITE,),
-        "ledger": (WRITE,),
+        "ledger": (READ, WRITE),
         "state": (READ, WRITE),
     },
     Part.ADAPTER: {"clickstream": (WRITE,), "dead_letters": (WRITE,)},
@@ -70,6 +78,8 @@ _TOPICS: Final[Mapping[Part, Mapping[str, tuple[str, ...]]]] = {
     Part.TAIL: dict.fromkeys(("actions", "decisions", "dead_letters"), (READ,)),
     Part.RECORDER: dict.fromkeys(TOPIC_ROLES, (READ,)),
     Part.REPLAY: dict.fromkeys(("clickstream", "clock"), (WRITE,)),
+    Part.REPAIR: {**_KEEPING, "dead_letters": (WRITE,)},
+    Part.BACKFILL: {**_KEEPING, "dead_letters": (DESCRIBE,)},
     Part.DECLARE: dict.fromkeys(TOPIC_ROLES, (CREATE, DESCRIBE)),
     Part.DESCRIBE: dict.fromkeys(TOPIC_ROLES, (READ, DESCRIBE_CONFIGS)),
     Part.DOCTOR: dict.fromkeys(TOPIC_ROLES, (DESCRIBE,)),
@@ -91,7 +101,7 @@ def needed(part: Part, settings: Settings) -> list[Grant]:
     elif part is Part.ADAPTER:
         grants.append(Grant("topic", settings.adapter.topic or "SOURCE", READ))
         grants.append(Grant("group", group + settings.adapter.group_suffix, READ))
-    elif part is Part.DESCRIBE:
+    elif part in (Part.DESCRIBE, Part.REPAIR, Part.BACKFILL):
         grants.append(Grant("group", group, DESCRIBE))
     return grants
 

@@ -40,12 +40,16 @@ def diff(
         list[Path] | None, typer.Option(metavar="FILE", help="The same of the other side.", show_default=False)
     ] = None,
     scores: Annotated[
-        Literal["recorded", "triton", "none"],
-        typer.Option(help="Of the recorded decisions, by Triton now, or the lower rungs of the ladder."),
-    ] = "recorded",
+        Literal["recorded", "triton", "none"] | None,
+        typer.Option(
+            help="Of the recorded decisions, by Triton now, or the lower rungs of the ladder.",
+            show_default="recorded",
+        ),
+    ] = None,
     quiet_days: Annotated[
-        float, typer.Option(min=0, max=3_650, metavar="DAYS", help="Silence after the last record.")
-    ] = 0,
+        float | None,
+        typer.Option(min=0, max=3_650, metavar="DAYS", help="Silence after the last record.", show_default="0"),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write it as one page too.", show_default=False)
     ] = None,
@@ -79,6 +83,10 @@ def diff(
         raise typer.BadParameter("name recordings to run, or --before FILE and --after FILE")
     if before and not candidate.is_empty:
         raise typer.BadParameter("--before and --after are made already: nothing can be changed in them")
+    if before and (scores is not None or quiet_days is not None):
+        raise typer.BadParameter(
+            "--before and --after are made already: --scores and --quiet-days are for recordings"
+        )
     if recordings and candidate.is_empty:
         raise typer.BadParameter("say what changes: --catalogue, --triggers, --settings or --change")
     limits = Limits(max_changed_users, max_spend_change)
@@ -88,7 +96,9 @@ def diff(
         found = compare_recorded(in_force, before, after)
         sides = (_names(before), _names(after))
     else:
-        found, notes = compare_settings(recordings or [], flags_of(ctx).overrides(), candidate, scores, quiet_days)
+        found, notes = compare_settings(
+            recordings or [], flags_of(ctx).overrides(), candidate, scores or "recorded", quiet_days or 0
+        )
         sides = (f"the settings in force, over {_names(recordings or [])}", candidate.words())
     currency = in_force.engine.currency or "cost"
     exceeded = limits.exceeded(found)

@@ -8,6 +8,9 @@ import typer
 from forestay.cli.console import print_json
 from forestay.cli.flags import settings_of
 
+#: How far off the answer of the same model may be: what another batch or machine changes in a float's last digits.
+_TOLERANCE = 1e-5
+
 
 def rerun(
     ctx: typer.Context,
@@ -24,9 +27,11 @@ def rerun(
         typer.Option(help="Of the recorded decisions, by Triton now, or the lower rungs of the ladder."),
     ] = "recorded",
     tolerance: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="With --ledger --scores triton: how far off an answer may be."),
-    ] = 1e-5,
+        float | None,
+        typer.Option(
+            min=0, max=1, help="With --ledger --scores triton: how far off an answer may be.", show_default="1e-5"
+        ),
+    ] = None,
     quiet_days: Annotated[
         float, typer.Option(min=0, max=3_650, metavar="DAYS", help="Silence after the last record.")
     ] = 0,
@@ -53,11 +58,13 @@ def rerun(
     """
     from forestay.cli import rerunning
 
+    if tolerance is not None and not (ledger and scores == "triton"):
+        raise typer.BadParameter("--tolerance is for --ledger with --scores triton: nothing else asks again")
     wanted = rerunning.Wanted(recordings, scores, quiet_days, out)
     if ledger:
         if quiet_days:
             raise typer.BadParameter("--quiet-days is not for --ledger, which says what time it was")
-        found = rerunning.verify(settings_of(ctx), wanted, tolerance)
+        found = rerunning.verify(settings_of(ctx), wanted, _TOLERANCE if tolerance is None else tolerance)
         if as_json:
             print_json(rerunning.verified_as_json(found))
         else:

@@ -49,7 +49,7 @@ def permissions(
 ) -> None:
     """Print the kafka-acls commands that give a part of Forestay what it needs, and no more; nothing is run.
 
-    PART is worker, adapter, send, tail, record, replay, declare, describe or doctor.
+    PART is worker, adapter, send, tail, record, replay, repair, backfill, declare, describe or doctor.
 
     **Examples**
 
