@@ -14,7 +14,7 @@ from forestay.configuration import Configuration, load_configuration
 from forestay.core.partition import Partition
 from forestay.settings import Settings, load_settings
 from forestay.shell.memory import settle_memory
-from forestay.shell.recovery import Recovered, recover
+from forestay.shell.recovery.recover import Recovered, recover
 
 
 def restored(settings: Settings, configuration: Configuration, partitions: int) -> list[Partition]:

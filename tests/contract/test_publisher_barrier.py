@@ -85,7 +85,7 @@ def sources() -> list[SourceRecord]:
 
 
 def recover(log: Log) -> tuple[Partition, Restored, Found]:
-    """Returns a partition as shell/recovery.py restores it, what it repeats, and what was durable."""
+    """Returns a partition as shell/recovery/recover.py restores it, what it repeats, and what was durable."""
     latest = {record.key: record.value for record in log[TOPICS.state, 0]}
     marked = latest.pop(MARK_KEY, None)
     mark = None if marked is None else decode_mark(unsealed(MARK_KEY, marked))

@@ -14,8 +14,8 @@ from support.registry import FakeRegistry, Registry
 from forestay.core.errors import DeadLetter
 from forestay.formats import decoder_of
 from forestay.settings import FormatSettings, ValueFormat
-from forestay.shell import schema_registry
-from forestay.shell.schema_registry import SchemaRegistry
+from forestay.shell.registry import registry as schema_registry
+from forestay.shell.registry.registry import SchemaRegistry
 from forestay_schemas import ClickEvent
 
 

@@ -18,9 +18,10 @@ from forestay.core.errors import ConfigurationError
 from forestay.formats import decoder_of
 from forestay.formats.schema import Schema
 from forestay.settings import FormatSettings, ValueFormat
-from forestay.shell import registry_http, schema_registry
-from forestay.shell.registry_http import RegistryError
-from forestay.shell.schema_registry import FORGET_SECONDS, SchemaRegistry
+from forestay.shell.registry import http as registry_http
+from forestay.shell.registry import registry as schema_registry
+from forestay.shell.registry.http import RegistryError
+from forestay.shell.registry.registry import FORGET_SECONDS, SchemaRegistry
 
 VALUE = frame(1, avro(json.loads(CLICK_AVSC), event()))
 SCHEMA = json.dumps({"schema": CLICK_AVSC}).encode()

@@ -10,8 +10,8 @@ from support.kafka import KafkaServer
 from forestay.core.record import OutputRecord
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.publisher import KafkaPublisher
+from forestay.shell.recovery.written_actions import written_actions
 from forestay.shell.topics import admin_client
-from forestay.shell.written_actions import written_actions
 
 pytest_plugins = ("support.kafka_plugin",)
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]

@@ -33,7 +33,7 @@ from forestay.settings import (
     TritonSettings,
     WorkerSettings,
 )
-from forestay.shell.adapter import AdapterAgent, check_topics
+from forestay.shell.adapter.agent import AdapterAgent, check_topics
 from forestay.shell.permissions import Grant, Part, check_allowed, needed
 from forestay.shell.topics import declare, describe
 

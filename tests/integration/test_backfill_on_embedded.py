@@ -28,7 +28,7 @@ from forestay.core.units import HOUR, MINUTE, to_milliseconds
 from forestay.embedded.broker import EmbeddedBroker
 from forestay.recording import open_recording, write_recording
 from forestay.settings import ClockSource, EngineSettings, Settings, TopicSettings, WorkerSettings
-from forestay.shell.recovery import Recovered, recover
+from forestay.shell.recovery.recover import Recovered, recover
 from forestay.shell.topics import admin_client, committed_offsets, declare, end_offsets
 from forestay_schemas import ClickEvent
 

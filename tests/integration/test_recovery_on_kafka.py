@@ -22,11 +22,11 @@ from forestay.settings import (
     TritonSettings,
     WorkerSettings,
 )
-from forestay.shell.keeping import Ends, as_left
 from forestay.shell.producer_ids import ProducerIds
-from forestay.shell.recovery import recover
-from forestay.shell.recovery_checks import Kind
-from forestay.shell.repair import Repairer
+from forestay.shell.recovery.checks import Kind
+from forestay.shell.recovery.keeping import Ends, as_left
+from forestay.shell.recovery.recover import recover
+from forestay.shell.recovery.repair import Repairer
 
 pytest_plugins = ("support.kafka_plugin",)
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]

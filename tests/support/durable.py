@@ -18,7 +18,7 @@ from forestay.core.rules import Rules
 from forestay.core.state.seal import sealed_records
 from forestay.core.units import HOUR
 from forestay.settings import Settings
-from forestay.shell.recovery import Recovered, recover
+from forestay.shell.recovery.recover import Recovered, recover
 from forestay.shell.topics import declare
 
 #: All that happens happens here.

@@ -1,6 +1,6 @@
 """Workers that crash, without Kafka: logs in memory, a life that ends at any record written, and recovery.
 
-Follows shell/pipeline.py and shell/recovery.py: a batch's dead letters and decisions become durable, then its
+Follows shell/pipeline.py and shell/recovery/recover.py: a batch's dead letters and decisions become durable, then its
 actions; state travels beside the next batches, users first and the mark last. A crash may come after any of
 these records. The ledger's entries go before the state of their commit.
 """

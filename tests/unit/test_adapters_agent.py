@@ -10,8 +10,8 @@ from forestay.adapters.loading import load_profile
 from forestay.core.errors import ConfigurationError
 from forestay.core.record import SourceRecord
 from forestay.settings import AdapterSettings, Settings
-from forestay.shell.adapt_batch import Mapper
-from forestay.shell.adapter import check_topics
+from forestay.shell.adapter.agent import check_topics
+from forestay.shell.adapter.batch import Mapper
 from forestay.shell.placement import Partitioner, Placement
 
 

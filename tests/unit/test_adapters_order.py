@@ -14,8 +14,8 @@ from forestay.adapters.loading import load_profile
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.units import to_datetime
 from forestay.settings import AdapterSettings, Settings
-from forestay.shell.adapt_order import TimestampOrder
-from forestay.shell.adapter import AdapterAgent
+from forestay.shell.adapter.agent import AdapterAgent
+from forestay.shell.adapter.order import TimestampOrder
 
 START = 1_767_225_600_000
 HOUR = 3_600_000

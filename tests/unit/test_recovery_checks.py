@@ -15,11 +15,11 @@ from forestay.core.state.mark import PartitionMark, StateTopics, opening_mark
 from forestay.core.state.seal import sealed, unsealed
 from forestay.core.state.state_codec import MARK_KEY, TOPICS_KEY, decode_mark, decode_topics, decode_user, encode_mark
 from forestay.settings import TopicSettings
-from forestay.shell.recovery_checks import Kind, damages_of, moved_on, told_now
-from forestay.shell.recovery_findings import Findings
-from forestay.shell.recovery_logs import Logs
-from forestay.shell.recovery_state import ChangelogReading, Counted, Spoilt, StateFound
-from forestay.shell.repair import planned
+from forestay.shell.recovery.checks import Kind, damages_of, moved_on, told_now
+from forestay.shell.recovery.findings import Findings
+from forestay.shell.recovery.logs import Logs
+from forestay.shell.recovery.repair import planned
+from forestay.shell.recovery.state import ChangelogReading, Counted, Spoilt, StateFound
 
 TOPICS = TopicSettings()
 NAMES = (*TOPICS.sources, TOPICS.decisions, TOPICS.ledger, TOPICS.state)

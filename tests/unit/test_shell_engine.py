@@ -15,12 +15,12 @@ from forestay.core.state.mark import PartitionMark
 from forestay.settings import Settings
 from forestay.shell import engine as module
 from forestay.shell.engine import Engine, HandoverError
-from forestay.shell.keeping import Ends
 from forestay.shell.pipeline import Outside
 from forestay.shell.placement import Placement
 from forestay.shell.producer_ids import FencedError, FenceError
 from forestay.shell.publisher import PublishError
-from forestay.shell.recovery import Recovered
+from forestay.shell.recovery.keeping import Ends
+from forestay.shell.recovery.recover import Recovered
 from forestay.shell.timings import Timings
 
 

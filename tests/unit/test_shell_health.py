@@ -8,7 +8,7 @@ import pytest
 
 from forestay.settings import KafkaSettings, Settings, WorkerSettings
 from forestay.shell.health import Health, PartitionSight, Phase, Sight, TopicSight
-from forestay.shell.recovery_progress import RecoveryProgress
+from forestay.shell.recovery.progress import RecoveryProgress
 
 STALLED = 40
 REBALANCE = 30

@@ -12,7 +12,7 @@ from forestay.core.errors import ConfigurationError
 from forestay.history.point_in_time import STEP
 from forestay.history.reading import EventFile, Problems
 from forestay.settings import Settings
-from forestay.shell.backfill import Backfill, Click, Plan, Report
+from forestay.shell.backfill.backfill import Backfill, Click, Plan, Report
 from forestay.shell.topics import check_all, partition_counts
 
 #: Features of a user shown in a report.

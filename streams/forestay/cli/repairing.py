@@ -4,8 +4,8 @@ import asyncio
 
 from forestay.cli.featuring import rules_of
 from forestay.settings import Settings
-from forestay.shell.recovery_checks import Damage
-from forestay.shell.repair import Repairer
+from forestay.shell.recovery.checks import Damage
+from forestay.shell.recovery.repair import Repairer
 from forestay.shell.topics import check_all, partition_counts
 
 

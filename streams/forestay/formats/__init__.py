@@ -1,6 +1,6 @@
 """Values in Avro and Protobuf, framed as Confluent's serializers frame them (docs/formats.md).
 
-Nothing here reaches out: `forestay.shell.schema_registry` fetches the schemas. What reads them
+Nothing here reaches out: `forestay.shell.registry.registry` fetches the schemas. What reads them
 comes with the extra `registry`.
 """
 

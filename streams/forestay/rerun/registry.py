@@ -8,7 +8,7 @@ from forestay.core.record import Record
 from forestay.rerun.event_time import Prepare
 from forestay.rerun.lane import Plan
 from forestay.settings import Settings, ValueFormat
-from forestay.shell.schemas import Schemas
+from forestay.shell.registry.schemas import Schemas
 
 
 @contextmanager

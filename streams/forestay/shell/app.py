@@ -27,7 +27,7 @@ from forestay.shell.pipeline import Outside
 from forestay.shell.placement import Placement
 from forestay.shell.producer_ids import FencedError, ProducerIds
 from forestay.shell.publisher import KafkaPublisher, PublishError
-from forestay.shell.schemas import Schemas
+from forestay.shell.registry.schemas import Schemas
 from forestay.shell.scorer import TritonScorer
 from forestay.shell.sighting import Watch
 from forestay.shell.timings import Timings

@@ -15,13 +15,13 @@ from forestay.core.ledger import Found, users_digest
 from forestay.core.partition import Partition
 from forestay.settings import Settings
 from forestay.shell.fence import Fence
-from forestay.shell.keeping import Ends, as_left
 from forestay.shell.pipeline import Outside, Pipeline
 from forestay.shell.producer_ids import FencedError, FenceError
-from forestay.shell.recovery import Recovered, recover
-from forestay.shell.recovery_progress import RecoveryProgress
+from forestay.shell.recovery.keeping import Ends, as_left
+from forestay.shell.recovery.progress import RecoveryProgress
+from forestay.shell.recovery.recover import Recovered, recover
+from forestay.shell.recovery.written_actions import written_actions
 from forestay.shell.transport import Chunk
-from forestay.shell.written_actions import written_actions
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from forestay.settings import Settings
-from forestay.shell.recovery_progress import RecoveryProgress
+from forestay.shell.recovery.progress import RecoveryProgress
 from forestay.shell.web import Answer
 
 logger = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from forestay.core.state.seal import sealed_records
 from forestay.settings import ClockSource, TopicSettings, WorkerSettings
 from forestay.shell.placement import Placement
 from forestay.shell.publisher import Publisher
-from forestay.shell.schemas import Schemas
+from forestay.shell.registry.schemas import Schemas
 from forestay.shell.scorer import Scorer
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk

@@ -77,7 +77,7 @@ def adapt(
     elif file is not None and out is not None:
         report = convert_file(adapter, file, out, limit)
     else:
-        from forestay.shell.adapter import run_adapter
+        from forestay.shell.adapter.agent import run_adapter
 
         run_adapter(settings, adapter)
         return

@@ -32,7 +32,7 @@ def repair(
     ```
     """
     from forestay.cli.repairing import look
-    from forestay.shell.repair import summary
+    from forestay.shell.recovery.repair import summary
 
     damages = look(settings_of(ctx), write=write, same_offsets=same_offsets)
     if as_json:

@@ -13,10 +13,10 @@ from forestay.core.state.state_codec import MARK_KEY, TOPICS_KEY, check_known_ve
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.log_reading import log_consumer, read_to_ends
 from forestay.shell.record_batches import RecordConsumer
-from forestay.shell.recovery_checks import Damage, Kind, damages_of, decisions_begin, lies_beyond, more_partitions
-from forestay.shell.recovery_logs import Logs, read_logs, with_true_ends
-from forestay.shell.recovery_progress import RecoveryProgress
-from forestay.shell.recovery_state import ChangelogReading, Check, StateFound
+from forestay.shell.recovery.checks import Damage, Kind, damages_of, decisions_begin, lies_beyond, more_partitions
+from forestay.shell.recovery.logs import Logs, read_logs, with_true_ends
+from forestay.shell.recovery.progress import RecoveryProgress
+from forestay.shell.recovery.state import ChangelogReading, Check, StateFound
 from forestay_schemas.decision import Decision
 
 

@@ -22,8 +22,8 @@ from forestay.adapters.report import Tally
 from forestay.core.errors import ConfigurationError, FloodError, ForestayError
 from forestay.core.record import OutputRecord
 from forestay.settings import Settings
-from forestay.shell.adapt_batch import Adapted, Mapper
-from forestay.shell.adapt_order import TimestampOrder
+from forestay.shell.adapter.batch import Adapted, Mapper
+from forestay.shell.adapter.order import TimestampOrder
 from forestay.shell.kafka_clients import connection_options
 from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.placement import Placement

@@ -14,12 +14,12 @@ from forestay.core.state.seal import sealed_records
 from forestay.history.fill import Filled, Filler
 from forestay.history.told import History, Told
 from forestay.settings import Settings
-from forestay.shell.backfill_source import clickstream
-from forestay.shell.backfill_survey import Survey, survey
+from forestay.shell.backfill.source import clickstream
+from forestay.shell.backfill.survey import Survey, survey
 from forestay.shell.members import check_nobody_works
 from forestay.shell.placement import Placement
 from forestay.shell.publisher import KafkaPublisher
-from forestay.shell.recovery import recover
+from forestay.shell.recovery.recover import recover
 
 Tell = Callable[[str, int, int | None], None]
 #: An event of a file, and its value.

@@ -23,9 +23,9 @@ from forestay.core.state.state_codec import (
 from forestay.settings import Settings, TopicSettings
 from forestay.shell.members import check_nobody_works
 from forestay.shell.publisher import KafkaPublisher
-from forestay.shell.recovery_checks import Damage, Kind, decisions_begin, moved_on, told_now
-from forestay.shell.recovery_findings import Findings, find
-from forestay.shell.recovery_progress import RecoveryProgress
+from forestay.shell.recovery.checks import Damage, Kind, decisions_begin, moved_on, told_now
+from forestay.shell.recovery.findings import Findings, find
+from forestay.shell.recovery.progress import RecoveryProgress
 
 #: Records written at once.
 _BATCH: Final = 1_000

@@ -11,7 +11,7 @@ from forestay.core.state.state_codec import decode_user
 from forestay.history.fill import Times
 from forestay.settings import Settings
 from forestay.shell.placement import Placement
-from forestay.shell.recovery import recover
+from forestay.shell.recovery.recover import recover
 from forestay.shell.topics import end_offsets
 
 

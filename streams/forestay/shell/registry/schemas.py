@@ -7,7 +7,7 @@ from typing import Self
 from forestay.core.record import Record
 from forestay.formats import decoder_of
 from forestay.settings import FormatSettings, TopicSettings, ValueFormat
-from forestay.shell.schema_registry import SchemaRegistry
+from forestay.shell.registry.registry import SchemaRegistry
 
 
 class Schemas:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from forestay.formats.schema import Reference, Schema
 from forestay.settings import FormatSettings
-from forestay.shell.registry_http import RegistryError, RegistryHttp, SchemaAnswer, TryAgainError
+from forestay.shell.registry.http import RegistryError, RegistryHttp, SchemaAnswer, TryAgainError
 
 logger = logging.getLogger(__name__)
 

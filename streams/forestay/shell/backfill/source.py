@@ -12,7 +12,7 @@ from forestay.settings import Settings, ValueFormat
 from forestay.shell.kafka_clients import connection_options
 from forestay.shell.log_reading import read_to_ends
 from forestay.shell.record_batches import RecordConsumer
-from forestay.shell.schemas import Schemas
+from forestay.shell.registry.schemas import Schemas
 
 #: How long a fetch waits at the end of a partition (milliseconds).
 _FETCH_WAIT: Final = 50

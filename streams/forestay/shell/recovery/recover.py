@@ -10,9 +10,9 @@ from forestay.core.record import OutputRecord
 from forestay.core.state.mark import PartitionMark, opening_mark
 from forestay.core.state.state_codec import MARK_KEY, TOPICS_KEY, encode_mark, encode_topics
 from forestay.settings import KafkaSettings, TopicSettings
-from forestay.shell.recovery_checks import Damage, moved_on, told_now
-from forestay.shell.recovery_findings import Findings, find
-from forestay.shell.recovery_progress import RecoveryProgress
+from forestay.shell.recovery.checks import Damage, moved_on, told_now
+from forestay.shell.recovery.findings import Findings, find
+from forestay.shell.recovery.progress import RecoveryProgress
 from forestay_schemas.decision import Decision
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ import msgspec
 
 from forestay.core.state.mark import UNCOUNTED, PartitionMark, StateTopics
 from forestay.settings import TopicSettings
-from forestay.shell.recovery_logs import Logs
-from forestay.shell.recovery_state import Counted, StateFound
+from forestay.shell.recovery.logs import Logs
+from forestay.shell.recovery.state import Counted, StateFound
 
 
 class Kind(StrEnum):

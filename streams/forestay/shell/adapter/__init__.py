@@ -1,0 +1,1 @@
+"""The agent that brings foreign events into the contract."""

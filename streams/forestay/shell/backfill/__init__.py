@@ -1,0 +1,1 @@
+"""Filling users' state from history, while no worker is at work."""

@@ -1,0 +1,1 @@
+"""Schemas that a registry keeps, and values read by them."""
