@@ -14,9 +14,11 @@ from support.embedded import embedded_kafka, running, send_clicks
 from support.features import features_of
 from support.scenarios import RECORDING, await_lag_zero, await_state, send
 from support.workers import environment, worker
+from typer.testing import CliRunner, Result
 
 from forestay.cli.backfilling import fill
 from forestay.cli.featuring import rules_of
+from forestay.cli.main import app
 from forestay.core.errors import ConfigurationError
 from forestay.core.packing import RecordWriter
 from forestay.core.rules import Rules
@@ -238,3 +240,39 @@ def test_a_new_shop_starts_with_the_past_of_its_files(servers: str, tmp_path: Pa
     work(fresh, {})
     after = of_users(fresh)
     assert {user: state.applied for user, state in after.items()} == {u: s.applied for u, s in expected.items()}
+
+
+def command(settings: Settings, *arguments: str) -> Result:
+    """Runs a command of the shop with these settings, as its data engineer would."""
+    done = CliRunner().invoke(app, list(arguments), env=environment(settings))
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def on_topics_of_its_own(settings: Settings, name: str, partitions: int) -> Settings:
+    own = {"clickstream": f"{name}-clicks", "ledger": f"{name}-ledger", "partitions": partitions}
+    return settings.model_copy(update={"topics": settings.topics.model_copy(update=own)})
+
+
+def test_a_shop_moves_to_more_partitions_as_the_page_says(servers: str, tmp_path: Path) -> None:
+    """docs/recovery.md, "More partitions", by its commands; beside it a shop that always had so many."""
+    old = on_topics_of_its_own(settings_of(servers, "old"), "old", 2)
+    new, always = (on_topics_of_its_own(settings_of(servers, name), name, 6) for name in ("new", "always"))
+    for settings in (old, new, always):
+        command(settings, "topics", "declare")
+    send(old, 0, 3_000)
+    work(old, {})
+    folder = str(tmp_path / "old")
+    command(old, "record", folder, "clickstream", "--until", "now")
+    report = json.loads(command(new, "backfill", "--from", folder, "--json").stdout)
+    assert (report["events"], report["new"]) == (3_000 - report["unreadable"], len(of_users(old)))
+    send(new, 3_000, 4_000)
+    work(new, {})
+    send(always, 0, 4_000)
+    work(always, {})
+    expected, found = of_users(always), of_users(new)
+    assert {user: state.applied for user, state in found.items()} == {u: s.applied for u, s in expected.items()}
+    features = rules_of(new).features
+    for user_id, state in found.items():
+        wanted = expected[user_id]
+        assert features_of(state, features, state.last_ts) == features_of(wanted, features, state.last_ts), user_id
