@@ -138,8 +138,9 @@ class _Maker:
         count = min(max(12, self._records // 60), 3_000)
         self.users = [f"u{seed}-{number}" for number in range(count)]
         every = 8 if seed % 2 else count + 1
-        self.others = {f"visitor-{user}": user for user in self.users[1::every]} if seed % 2 else {}
-        self._visitor = {user: visitor for visitor, user in self.others.items()}
+        self._visitor = {user: f"visitor-{user}" for user in self.users[1::every]} if seed % 2 else {}
+        #: Visitors who have logged in, with the users they turned out to be: some who sleep never do.
+        self.others: dict[str, str] = {}
         self._links = {user: self._random.uniform(0.2, 0.7) * seconds for user in self._visitor}
         self._asleep = {user: self._sleep() for user in self.users}
 
@@ -190,6 +191,7 @@ class _Maker:
                     yield _sent(again, self._repeated(event))
         if name == user and user in self._visitor and self._links[user] <= at:
             (event,) = self._events(user, "page_view", ts + 1)
+            self.others[self._visitor[user]] = user
             yield _sent(at + 0.001, event | {"anonymous_id": self._visitor[user]})
 
     def _name_of(self, user: str, at: float) -> str:

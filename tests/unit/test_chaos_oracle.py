@@ -65,6 +65,14 @@ def test_of_the_core_itself_it_finds_nothing_wrong(seed: int) -> None:
     assert min(verdict.repeats, verdict.dead_letters, verdict.actions, verdict.decisions - verdict.actions) > 5
 
 
+def test_a_visitor_who_never_logs_in_stays_another_user() -> None:
+    """With this seed one user sleeps from before the moment at which they would have."""
+    traffic, _ = ran(165)
+    visitors = {(record.key or b"").decode() for record in traffic.records} - set(traffic.users)
+    assert traffic.others.keys() < {name for name in visitors if name.startswith("visitor-")}
+    assert judged(lambda _: None, 165).findings == []
+
+
 def last_feature_of_a_user(read: Read) -> int:
     return max(at for at, record in enumerate(read["features"]) if b'"u2-3"' in (record.value or b""))
 

@@ -63,6 +63,13 @@ def test_every_difficulty_is_in_it() -> None:
     assert traffic.others.keys() <= {event["user_id"] for event in found}
 
 
+@pytest.mark.parametrize("seed", [1, 3, 67, 179])
+def test_those_who_merge_are_those_an_event_says_so_of(seed: int) -> None:
+    traffic = make_traffic(seed, 6.3, 200, 4)
+    linked = {event["anonymous_id"]: event["user_id"] for event in events(traffic) if "anonymous_id" in event}
+    assert traffic.others == linked
+
+
 def test_even_seeds_merge_nobody() -> None:
     assert made(2).others == {}
     assert not any("anonymous_id" in event for event in events(made(2)))
