@@ -1,11 +1,13 @@
 """Reading partitions from somewhere to where they end now."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
+import kafka.errors
 from aiokafka import TopicPartition
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, KafkaError
 
 from forestay.core.errors import ForestayError, StateError
 from forestay.settings import KafkaSettings
@@ -20,6 +22,22 @@ Tell = Callable[[int, int, int], None]
 
 class RecoveryError(ForestayError):
     """The durable state cannot be read now; nothing has been lost."""
+
+
+@contextmanager
+def told_as_recovery() -> Iterator[None]:
+    """Says in our words what either client says in its own when brokers go while the durable state is read.
+
+    Raises:
+        RecoveryError: a client has given up.
+    """
+    try:
+        yield
+    except (KafkaError, kafka.errors.KafkaError) as error:
+        raise RecoveryError(
+            f"the durable state cannot be read now ({type(error).__name__}: {error}): are all brokers up? Nothing is"
+            " lost; a worker started again reads it anew, and `forestay doctor` looks closer"
+        ) from error
 
 
 def log_consumer(kafka: KafkaSettings) -> RecordConsumer:

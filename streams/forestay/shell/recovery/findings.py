@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from forestay.core.record import Record
 from forestay.core.state.state_codec import MARK_KEY, TOPICS_KEY, check_known_version
 from forestay.settings import KafkaSettings, TopicSettings
-from forestay.shell.log_reading import log_consumer, read_to_ends
+from forestay.shell.log_reading import log_consumer, read_to_ends, told_as_recovery
 from forestay.shell.record_batches import RecordConsumer
 from forestay.shell.recovery.checks import Damage, Kind, damages_of, decisions_begin, lies_beyond, more_partitions
 from forestay.shell.recovery.logs import Logs, read_logs, with_true_ends
@@ -50,12 +50,9 @@ async def find(
         RecoveryError: the broker does not give the records.
     """
     progress.begin(numbers)
-    consumer = log_consumer(kafka)
-    await consumer.start()
-    try:
-        return await _Finder(consumer, kafka, topics, progress, check).find(numbers)
-    finally:
-        await consumer.stop()
+    with told_as_recovery():
+        async with log_consumer(kafka) as consumer:
+            return await _Finder(consumer, kafka, topics, progress, check).find(numbers)
 
 
 class _Finder:

@@ -13,7 +13,7 @@ from aiokafka import TopicPartition
 
 from forestay.core.record import Record
 from forestay.settings import KafkaSettings, TopicSettings
-from forestay.shell.log_reading import log_consumer, read_to_ends
+from forestay.shell.log_reading import log_consumer, read_to_ends, told_as_recovery
 from forestay.shell.record_batches import RecordConsumer
 
 #: An action is written right after its decision. So far a clock may be set back in between (milliseconds); if it is
@@ -43,11 +43,12 @@ async def written_actions(
     if not since:
         return {}
     patience = kafka.request_timeout_seconds
-    async with log_consumer(kafka) as consumer:
-        starts = await _starts(consumer, topics, since, patience)
-        found: dict[int, set[str]] = {number: set() for number in since}
-        async for number, records in read_to_ends(consumer, starts, patience):
-            found[number].update(_action_ids(records))
+    found: dict[int, set[str]] = {number: set() for number in since}
+    with told_as_recovery():
+        async with log_consumer(kafka) as consumer:
+            starts = await _starts(consumer, topics, since, patience)
+            async for number, records in read_to_ends(consumer, starts, patience):
+                found[number].update(_action_ids(records))
     return {number: frozenset(ids) for number, ids in found.items()}
 
 

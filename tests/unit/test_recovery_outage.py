@@ -1,0 +1,68 @@
+"""Brokers that go while durable state is read: told in words, whichever client met it."""
+
+from types import TracebackType
+from typing import Any, Self
+
+import kafka.errors
+import pytest
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
+
+from forestay.settings import KafkaSettings, TopicSettings
+from forestay.shell.log_reading import RecoveryError
+from forestay.shell.recovery import findings, written_actions
+from forestay.shell.recovery.recover import recover
+
+
+class Gone:
+    """A consumer that meets an error, at its start or when it asks for the first offset."""
+
+    def __init__(self, at_start: Exception | None = None, later: Exception | None = None) -> None:
+        self._at_start, self._later = at_start, later
+        self.closed = False
+
+    async def __aenter__(self) -> Self:
+        if self._at_start is not None:
+            raise self._at_start
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closed = True
+
+    def assign(self, _: object) -> None:
+        pass
+
+    async def beginning_offsets(self, _: object) -> dict[Any, int]:
+        assert self._later is not None
+        raise self._later
+
+
+NO_CONNECTION = KafkaConnectionError("Unable to bootstrap")
+TOO_LATE = KafkaTimeoutError("Failed to get offsets by times in 30000 ms")
+
+
+@pytest.mark.parametrize("consumer", [Gone(NO_CONNECTION), Gone(later=TOO_LATE)], ids=["at-start", "while-reading"])
+async def test_a_consumer_that_loses_its_brokers(monkeypatch: pytest.MonkeyPatch, consumer: Gone) -> None:
+    monkeypatch.setattr(findings, "log_consumer", lambda _: consumer)
+    monkeypatch.setattr(findings, "read_logs", lambda *_: None)
+    with pytest.raises(RecoveryError, match=r"cannot be read now \(Kafka.*Nothing is lost"):
+        await recover(KafkaSettings(), TopicSettings(), [0])
+
+
+async def test_an_administrator_that_finds_no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise kafka.errors.KafkaConnectionError("111 ECONNREFUSED")
+
+    monkeypatch.setattr(findings, "log_consumer", lambda _: Gone(later=TOO_LATE))
+    monkeypatch.setattr(findings, "read_logs", refused)
+    with pytest.raises(RecoveryError, match="cannot be read now"):
+        await recover(KafkaSettings(), TopicSettings(), [0])
+
+
+async def test_actions_that_cannot_be_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = Gone(later=TOO_LATE)
+    monkeypatch.setattr(written_actions, "log_consumer", lambda _: consumer)
+    with pytest.raises(RecoveryError, match="KafkaTimeoutError"):
+        await written_actions.written_actions(KafkaSettings(), TopicSettings(), {0: 7})
+    assert consumer.closed
