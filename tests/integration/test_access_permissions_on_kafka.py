@@ -273,33 +273,51 @@ def test_who_replays_needs_to_write_and_to_create_what_is_to_be_made(
     assert CliRunner().invoke(app, made).exit_code == 0
 
 
-@pytest.mark.parametrize(
-    ("part", "command"),
-    [(Part.REPAIR, ["repair", "--write"]), (Part.BACKFILL, ["backfill", "--from-topic"])],
-    ids=["repair", "backfill"],
-)
-def test_who_keeps_the_state_needs_what_the_page_lists(
-    broker: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: Part, command: list[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    settings = declared(broker, broker.scram(), f"keeper-{part}")
+def use(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
+
+
+def put_state(broker: SecureKafka, settings: Settings, user_id: bytes) -> None:
+    with KafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        producer.send(settings.topics.state, b"no state at all", key=user_id).get(10)
+
+
+def test_who_repairs_needs_what_the_page_lists(
+    broker: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = declared(broker, broker.scram(), "repairer")
+    use(settings, monkeypatch)
     send(broker, settings, 1)
-    if part is Part.REPAIR:
-        with KafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
-            producer.send(settings.topics.state, b"no state at all", key=b"u9").get(10)
-    grants = needed(part, settings)
-    broker.allow(*grants)
-    done = CliRunner().invoke(app, command)
+    put_state(broker, settings, b"u9")
+    broker.allow(*needed(Part.REPAIR, settings))
+    done = CliRunner().invoke(app, ["repair", "--write"])
     assert done.exit_code == 0, done.output
-    writes = next(grant for grant in grants if grant == ("topic", settings.topics.state, "Write"))
-    broker.forbid(writes)
-    send(broker, settings, 2)
-    if part is Part.REPAIR:
-        with KafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
-            producer.send(settings.topics.state, b"nor this", key=b"u8").get(10)
-    refused = CliRunner().invoke(app, command)
+    broker.forbid(Grant("topic", settings.topics.state, "Write"))
+    put_state(broker, settings, b"u8")
+    # To look is still allowed.
+    looked = CliRunner().invoke(app, ["repair", "--json"])
+    assert [damage["repair"] is not None for damage in json.loads(looked.stdout)["damages"]] == [True]
+    refused = CliRunner().invoke(app, ["repair", "--write"])
+    assert refused.exit_code == 1
+    assert "TopicAuthorizationFailed" in refused.output
+
+
+def test_who_fills_state_needs_what_the_page_lists(
+    broker: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = declared(broker, broker.scram(), "filler")
+    use(settings, monkeypatch)
+    past = tmp_path / "past.jsonl"
+    past.write_text(EVENT + "\n")
+    broker.allow(*needed(Part.BACKFILL, settings))
+    done = CliRunner().invoke(app, ["backfill", "--from", "past.jsonl", "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["new"]) == (0, 1), done.output
+    broker.forbid(Grant("topic", settings.topics.state, "Write"))
+    past.write_text(EVENT.replace("u1", "u2") + "\n")
+    refused = CliRunner().invoke(app, ["backfill", "--from", "past.jsonl"])
     assert refused.exit_code == 1
     assert "TopicAuthorizationFailed" in refused.output
 
