@@ -15,8 +15,9 @@ from forestay.shell.topics import declare
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
-#: In batches of one a worker takes some 10,000 a second: it is full when the newcomer joins, a few seconds later.
-EVENTS = 80_000
+#: In batches of one a worker takes some 10,000 a second: more than that comes, for as long as the newcomer needs.
+CHUNK = 20_000
+MOST_CHUNKS = 60
 USERS = 997
 
 
@@ -29,17 +30,25 @@ def test_a_newcomer_joins_while_the_first_is_full(tmp_path: Path) -> None:
         )
         declare(settings.kafka, settings.topics)
         values = environment(settings) | {"FORESTAY_ENGINE__SCORE_ON": "[]"}
-        clicks = [click(f"e{n}", f"u{n % USERS}", "view_item", START + n * SECOND) for n in range(EVENTS)]
         with worker(values) as first:
             newcomer = WorkerProcess(values)
             try:
-                send_clicks(settings, clicks)
-                newcomer.await_ready()
+                sent = send_until_ready(settings, newcomer)
                 check_work_is_left(settings)
-                await_state(settings, lambda found: sum(state.applied for state in found.values()) == EVENTS)
+                await_state(settings, lambda found: sum(state.applied for state in found.values()) == sent, 120)
                 assert first.stop() == 0
                 assert newcomer.stop() == 0
             finally:
                 newcomer.close()
         assert first.records() > 0
         assert newcomer.records() > 0
+
+
+def send_until_ready(settings: Settings, newcomer: WorkerProcess) -> int:
+    """Sends more a second than a worker takes until the newcomer has its share; returns how many."""
+    for chunk in range(MOST_CHUNKS):
+        numbers = range(chunk * CHUNK, (chunk + 1) * CHUNK)
+        send_clicks(settings, [click(f"e{n}", f"u{n % USERS}", "view_item", START + n * SECOND) for n in numbers])
+        if newcomer.is_ready_within(1.0):
+            return (chunk + 1) * CHUNK
+    pytest.fail("the newcomer was never ready:\n" + "".join(newcomer.log))

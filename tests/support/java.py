@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -97,10 +97,17 @@ def maven(what: str, folder: Path, *arguments: str) -> None:
         raise JavaFailedError(f"Maven did not bring {what}:\n{done.stdout[-LOG_TAIL:]}{done.stderr}")
 
 
+_given: set[int] = set()
+
+
 def free_ports(count: int) -> list[int]:
-    """Returns ports nobody listens on; they are all held until the last is found, so that they differ."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [listener.getsockname()[1] for listener in held]
-    for listener in held:
-        listener.close()
-    return ports
+    """Returns ports nobody listens on, and none that was returned before: its server may be about to start."""
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            listener = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+            port: int = listener.getsockname()[1]
+            if port not in _given:
+                _given.add(port)
+                found.append(port)
+    return found

@@ -48,8 +48,11 @@ class WorkerProcess:
         self._settled.set()
 
     def await_ready(self) -> None:
-        self._settled.wait(READY_WITHIN)
-        assert self._is_ready, "".join(self.log)
+        assert self.is_ready_within(READY_WITHIN), "".join(self.log)
+
+    def is_ready_within(self, seconds: float) -> bool:
+        self._settled.wait(seconds)
+        return self._is_ready
 
     def kill(self) -> None:
         """SIGKILL: no barrier, no farewell."""
