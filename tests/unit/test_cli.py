@@ -20,7 +20,7 @@ from forestay.core.errors import ConfigurationError
 RUNNER = CliRunner()
 COMMANDS = [["demo"], ["up"], ["worker"], ["topics", "declare"], ["topics", "describe"], ["send"], ["tail"]]
 RECORD_WRONGLY = [["record"], ["record", "f", "--follow", "--until", "now"], ["record", "f", "--on-gap", "guess"]]
-COMMANDS += [["record"], ["replay"], ["doctor"], ["config"]]
+COMMANDS += [["record"], ["replay"], ["dataset"], ["doctor"], ["config"]]
 
 
 @pytest.fixture(autouse=True)

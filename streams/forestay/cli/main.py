@@ -10,6 +10,7 @@ from forestay.cli.commands import (
     adapt,
     backfill,
     config,
+    dataset,
     demo,
     diff,
     doctor,
@@ -89,6 +90,7 @@ def common(
 
 _RUN = "Run it"
 _KAFKA = "Work with the topics"
+_LEARN = "Learn from it"
 _LOOK = "Look after it"
 
 app.command(rich_help_panel=_RUN)(demo.demo)
@@ -104,6 +106,7 @@ app.command(rich_help_panel=_KAFKA)(backfill.backfill)
 app.command(rich_help_panel=_LOOK)(rerun.rerun)
 app.command(rich_help_panel=_LOOK)(diff.diff)
 app.command(rich_help_panel=_LOOK)(features.features)
+app.command(rich_help_panel=_LEARN)(dataset.dataset)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)
 app.command(rich_help_panel=_LOOK)(repair.repair)
 app.command(rich_help_panel=_LOOK)(config.config)

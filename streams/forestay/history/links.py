@@ -1,6 +1,15 @@
 """Which ids are one user, by what events up to a moment said (`docs/features.md`, 'Two ids, one user')."""
 
+from typing import NamedTuple
+
 from forestay.core.event import NEVER, Event
+
+
+class Owned(NamedTuple):
+    """Whose an id is, and since when (milliseconds)."""
+
+    owner: str
+    since: int
 
 
 class Links:
@@ -21,17 +30,21 @@ class Links:
             self._first[pair] = event.ts
 
     def owners(self, at: int) -> dict[str, str]:
-        """Returns ids that are another's, with that other, by what was said up to `at`.
+        """Returns ids that are another's, with that other, by what was said up to `at`."""
+        return {other: owned.owner for other, owned in self.owned().items() if owned.since <= at}
+
+    def owned(self) -> dict[str, Owned]:
+        """Returns ids that are another's, with that other, and since when they are.
 
         What was said first holds; at the same moment, the smaller ids. An id that has others of its own is a
-        user, and does not become another's; one that is another's passes on what is said of it.
+        user, and does not become another's; one that is another's passes on what is said of it. What is said
+        later takes nothing back.
         """
-        owners: dict[str, str] = {}
+        owned: dict[str, Owned] = {}
         users: set[str] = set()
-        said = sorted((ts, user, other) for (user, other), ts in self._first.items() if ts <= at)
-        for _, user, other in said:
-            owner = owners.get(user, user)
+        for ts, user, other in sorted((ts, user, other) for (user, other), ts in self._first.items()):
+            owner = owned[user].owner if user in owned else user
             users.add(owner)
-            if other not in owners and other not in users:
-                owners[other] = owner
-        return owners
+            if other not in owned and other not in users:
+                owned[other] = Owned(owner, ts)
+        return owned

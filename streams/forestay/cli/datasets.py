@@ -1,0 +1,114 @@
+"""Makes a training set for a person who watches."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from forestay.cli.console import console, printable, table
+from forestay.cli.featuring import rules_of, say_problems
+from forestay.cli.progress import progress
+from forestay.core.errors import ForestayError
+from forestay.core.rules import Rules
+from forestay.dataset.build import Wishes, build
+from forestay.dataset.local import make_locally
+from forestay.dataset.on_ray import make_on_ray
+from forestay.dataset.plan import Label, Plan, Split, every, parse_span
+from forestay.history.moment import parse_moment
+from forestay.history.reading import EventFile
+from forestay.settings import Settings
+
+
+class Asked(NamedTuple):
+    """The flags of `forestay dataset` as they were written; `series` is --every, --from and --until."""
+
+    files: Sequence[Path]
+    out: Path
+    cutoffs: Sequence[str]
+    series: tuple[str, str, str] | None
+    horizons: Sequence[str]
+    observed: str
+    label: str
+    spend_share: float
+    known_until: str | None
+    validate_from: str | None
+    test_from: str | None
+    suspicious_auc: float
+    partitions: int
+    workers: int | None
+    engine: str
+    strict: bool
+
+
+def make(settings: Settings, asked: Asked) -> dict[str, Any]:
+    """Makes the set; returns its manifest.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        ForestayError: a flag or a file is wrong, or a check for leakage failed.
+    """
+    if not settings.features.feature_set().complete:
+        raise ForestayError("the model reads all features: leave features.families and features.windows as they are")
+    rules = rules_of(settings)
+    plan = plan_of(asked, rules)
+    plan.check()
+    files = [EventFile(path, rules, settings.topics.clickstream) for path in asked.files]
+    wishes = Wishes(
+        make_on_ray if asked.engine == "ray" else make_locally,
+        asked.workers or len(os.sched_getaffinity(0)),
+        _moment(asked.known_until),
+        asked.suspicious_auc,
+        asked.strict,
+    )
+    with progress() as tell:
+        built = build(files, plan, wishes, asked.out, tell)
+    say_problems(built.problems)
+    if built.later:
+        sys.stderr.write(f"{built.later:,} left out, they are after --known-until\n")
+    return built.manifest
+
+
+def plan_of(asked: Asked, rules: Rules) -> Plan:
+    """Returns what the flags ask for.
+
+    Raises:
+        ForestayError: a moment or a span is none.
+    """
+    cutoffs = [parse_moment(cutoff) for cutoff in asked.cutoffs]
+    if asked.series is not None:
+        span, first, last = asked.series
+        cutoffs += every(parse_span(span, "--every"), parse_moment(first), parse_moment(last))
+    return Plan(
+        cutoffs=tuple(sorted(set(cutoffs))),
+        horizons=tuple(sorted({parse_span(horizon, "--horizon") for horizon in asked.horizons})),
+        observed=parse_span(asked.observed, "--obs"),
+        label=Label(asked.label),
+        spend_share=asked.spend_share,
+        validate_from=_moment(asked.validate_from),
+        test_from=_moment(asked.test_from),
+        partitions=asked.partitions,
+        lateness=rules.lateness,
+        idle=rules.idle,
+        merge_identities=rules.merge_identities,
+    )
+
+
+def _moment(text: str | None) -> int | None:
+    return None if text is None else parse_moment(text)
+
+
+def show(manifest: dict[str, Any], out: Path) -> None:
+    """Shows rows and churn rates by split."""
+    names = manifest["label"]["columns"]
+    rows = table("split", "rows", *names, right=("rows", *names))
+    for split in Split:
+        count = manifest["rows"][split]
+        if count:
+            rates = (manifest["labels"][name][split]["churn_rate"] for name in names)
+            rows.add_row(
+                str(split), f"{count:,}", *("unknown yet" if rate is None else f"{rate:.2%}" for rate in rates)
+            )
+    console().print(rows)
+    parts, again = len(manifest["parts"]), manifest["leakage"]["rows_made_again"]
+    sys.stderr.write(f"{parts} parts in {printable(str(out))}; {again:,} rows made again, and the same\n")
