@@ -54,14 +54,16 @@ class PartitionRows:
         """
         for user_id in sorted({*self._told, *self._others}):
             wanted = [cutoff for cutoff in self._cutoffs(user_id) if self._is_active(cutoff)]
-            if not wanted:
-                continue
-            for cutoff, made in zip(wanted, self._inputs(user_id, wanted), strict=True):
-                if not self.made_again or unit_interval("made again", user_id, str(cutoff.at)) < _MADE_AGAIN:
-                    self._make_again(user_id, cutoff, made)
-                labels = tuple(self._label(user_id, cutoff, horizon) for horizon in self._plan.horizons)
-                yield Row(user_id, cutoff.at, split_of(self._plan, cutoff.at), labels, made)
+            if wanted:
+                yield from self._user(user_id, wanted)
             self._forget(user_id)
+
+    def _user(self, user_id: str, wanted: list[_Cutoff]) -> Iterator[Row]:
+        for cutoff, made in zip(wanted, self._inputs(user_id, wanted), strict=True):
+            if not self.made_again or unit_interval("made again", user_id, str(cutoff.at)) < _MADE_AGAIN:
+                self._make_again(user_id, cutoff, made)
+            labels = tuple(self._label(user_id, cutoff, horizon) for horizon in self._plan.horizons)
+            yield Row(user_id, cutoff.at, split_of(self._plan, cutoff.at), labels, made)
 
     # -- who, when -------------------------------------------------------------------------------------
 
