@@ -1,9 +1,12 @@
 """Parts made on a Ray cluster of two nodes are the parts made here, to the byte."""
 
 import importlib
+import os
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +28,16 @@ def test_without_ray_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(ForestayError, match=r"install the extra, pip install 'forestay\[ray\]'"):
         made(events, PLAN, tmp_path / "set", ON_RAY)
     assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
+
+
+def test_a_cluster_that_does_not_answer_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    events = write_events(tmp_path / "events.jsonl", CLICKS)
+    with pytest.raises(ForestayError, match=f"no Ray cluster answers at RAY_ADDRESS={address}: .*refused"):
+        made(events, PLAN, tmp_path / "set", ON_RAY)
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +65,21 @@ def test_two_nodes_make_the_same_bytes(cluster: Any, tmp_path: Path) -> None:
     assert manifests[0] == manifests[1]
 
 
-def test_both_nodes_work(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.timeout(120)
+def test_both_nodes_work_at_once(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting = tmp_path / "meeting"
+    os.mkfifo(meeting)
+
     def where(job: Job, events: bytes) -> tuple[Made, bytes]:
-        """Makes no part, but tells the node that would have."""
-        del job, events
+        """Makes no part, but tells the node that would have; either end of a pipe waits for the other."""
+        del events
+        meeting.open("rb" if job.number else "wb").close()
         return Made(0, 0), cluster.get_runtime_context().get_node_id().encode()
 
     monkeypatch.setattr(on_ray, "make_bytes", where)
     (tmp_path / "events").touch()
-    jobs = [Job(PLAN, number, 0, {}, tmp_path / "events", tmp_path / f"part-{number}") for number in range(8)]
-    assert make_on_ray(jobs, 2, lambda _done: None) == [Made(0, 0)] * 8
+    jobs = [Job(PLAN, number, 0, {}, tmp_path / "events", tmp_path / f"part-{number}") for number in range(2)]
+    assert make_on_ray(jobs, 2, lambda _done: None) == [Made(0, 0)] * 2
     assert len({job.part.read_text() for job in jobs}) == 2
 
 

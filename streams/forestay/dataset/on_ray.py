@@ -2,13 +2,16 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from forestay.core.errors import ForestayError
 from forestay.dataset.local import Done
 from forestay.dataset.part import Job, Made, make_bytes
+
+_ANSWER_SECONDS: Final = 5.0
 
 
 def make_on_ray(jobs: Sequence[Job], workers: int, done: Done) -> list[Made]:
@@ -20,7 +23,7 @@ def make_on_ray(jobs: Sequence[Job], workers: int, done: Done) -> list[Made]:
 
     Raises:
         LeakError: a row knows what comes after it.
-        ForestayError: there is no Ray, or a task failed.
+        ForestayError: there is no Ray, no cluster where one is named, or a task failed.
     """
     ray = _ray()
     made: dict[int, Made] = {}
@@ -69,13 +72,23 @@ def _joined(ray: Any, workers: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    named = bool(os.environ.get("RAY_ADDRESS"))
-    how = {} if named else {"address": "local", "num_cpus": workers, "include_dashboard": False}
-    try:
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, **how)
-    except ConnectionError as error:
-        raise ForestayError(f"no Ray cluster answers at RAY_ADDRESS={os.environ['RAY_ADDRESS']}: {error}") from error
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _check_answers(address)
+    how = {} if address else {"address": "local", "num_cpus": workers, "include_dashboard": False}
+    ray.init(logging_level=logging.ERROR, log_to_driver=False, **how)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Sees that somebody listens at `host:port`: Ray itself asks for two minutes before it gives up."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ForestayError(f"no Ray cluster answers at RAY_ADDRESS={address}: {error}") from error
