@@ -9,7 +9,7 @@ import msgspec
 from support.datasets import Fed
 
 from forestay.catalogue_file import load_catalogue
-from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.partition import Partition, Sources
 from forestay.core.rules import Rules
 from forestay.core.state.state_codec import MARK_KEY
@@ -58,7 +58,7 @@ def recorded(rows: Iterator[Fed]) -> Recorded:
     kept: dict[bytes, bytes] = {}
     while batch := [row.record for row in itertools.islice(rows, _COMMIT_EVERY)]:
         found = core.apply(SOURCES.clickstream, batch).situations
-        core.settle(found, {one.decision_id: _PROBABILITY for one in found}, _MODEL)
+        core.settle(found, {one.decision_id: Answer(_PROBABILITY, _MODEL) for one in found}, _MODEL)
         for key, value, *_ in core.checkpoint(0, 0):
             if key is not None and value is not None:
                 kept[key] = value

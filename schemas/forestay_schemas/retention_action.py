@@ -30,14 +30,25 @@ class Trigger(Contract):
     offset: int
 
 
+class Factor(Contract):
+    """What a group of features adds to the logarithm of the odds of leaving: above 0 speaks for it, below against."""
+
+    group: Label
+    log_odds: FiniteFloat
+
+
 class Churn(Contract):
-    """The probability that the user does not order within the horizon, and where it came from."""
+    """The probability that the user does not order within the horizon, and where it came from.
+
+    The factors of a model that tells them sum to log(p / (1 - p)), but for rounding; one named `base` is everybody's.
+    """
 
     probability: Probability
     horizon_days: int
     model: str
     version: str
     rung: Rung
+    factors: tuple[Factor, ...] = ()
 
 
 class PolicyStamp(Contract):

@@ -12,7 +12,7 @@ from support.builders import START, click, lived
 from support.churn_model import HORIZON_DAYS, NAME, VERSION, lay_churn_model
 from support.fakes import FakeScorer, hashing_model
 
-from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.answer import ModelIdentity
 from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput, model_input
 from forestay.core.errors import ConfigurationError
 from forestay.core.feature_set import DEFAULT_FEATURES

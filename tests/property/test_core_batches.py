@@ -5,7 +5,7 @@ from itertools import groupby, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import MODEL, apply, catalogue, offer, partition, source, states
+from support.builders import MODEL, answered, apply, catalogue, offer, partition, source, states
 from support.fakes import Model, hashing_model
 from support.streams import Told, records, told
 
@@ -51,7 +51,7 @@ def outcome(batches: Iterator[Sequence[SourceRecord]], rules: Rules, shop: Catal
     for batch in batches:
         applied = apply(core, batch)
         answers = {s.decision_id: model(s.input) for s in applied.situations}
-        settled = core.settle(applied.situations, {k: v for k, v in answers.items() if v is not None}, MODEL)
+        settled = core.settle(applied.situations, answered(answers), MODEL)
         letters += applied.dead_letters
         decisions += [decision.model_dump_json() for decision in settled.decisions]
         actions += [action.model_dump_json() for action in settled.actions]

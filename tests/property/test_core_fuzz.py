@@ -11,6 +11,7 @@ from support.builders import (
     MODEL,
     START,
     TOPIC,
+    answered,
     catalogue,
     click,
     encoded,
@@ -71,7 +72,8 @@ def values(draw: st.DrawFn) -> bytes | None:
 def through(core: Partition, records: list[SourceRecord]) -> Applied:
     """Takes records all the way, and the partition through its durable records."""
     applied = core.apply(TOPIC, records)
-    settled = core.settle(applied.situations, dict.fromkeys((s.decision_id for s in applied.situations), 0.9), MODEL)
+    answers = answered({s.decision_id: 0.9 for s in applied.situations})
+    settled = core.settle(applied.situations, answers, MODEL)
     for output in (*settled.decisions, *settled.actions):
         output.model_dump_json()
     before = states(core, RULES)

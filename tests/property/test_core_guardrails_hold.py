@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import MODEL, apply, catalogue, click, offer, partition, source
+from support.builders import MODEL, answered, apply, catalogue, click, offer, partition, source
 from support.oracle import KINDS
 
 from forestay.core.decision.guardrails import in_holdout
@@ -53,7 +53,7 @@ def live(
         now += gap
         event = click(f"e{number}", f"u{user}", KINDS[kind], now - 2 * DAY * late, price=50, order_id=f"o{number}")
         found = apply(core, [source(event, number)]).situations
-        settled = core.settle(found, dict.fromkeys((s.decision_id for s in found), 0.9), MODEL)
+        settled = core.settle(found, answered({s.decision_id: 0.9 for s in found}), MODEL)
         decisions += settled.decisions
         actions += settled.actions
     return decisions, actions

@@ -5,7 +5,19 @@ from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.builders import MODEL, apply, catalogue, encoded, lived, offer, partition, restored, states, user
+from support.builders import (
+    MODEL,
+    answered,
+    apply,
+    catalogue,
+    encoded,
+    lived,
+    offer,
+    partition,
+    restored,
+    states,
+    user,
+)
 from support.fakes import hashing_model
 from support.streams import Told, records, told
 
@@ -48,7 +60,7 @@ def live(core: Partition, stream: list[SourceRecord], into: Outputs) -> None:
     for record in stream:
         applied = apply(core, [record])
         found = applied.situations
-        settled = core.settle(found, {s.decision_id: answer(s.input) or 0.0 for s in found}, MODEL)
+        settled = core.settle(found, answered({s.decision_id: answer(s.input) for s in found}), MODEL)
         into.decisions.extend(decision.model_dump_json() for decision in settled.decisions)
         into.actions.extend(action.model_dump_json() for action in settled.actions)
         into.dead_letters.extend(applied.dead_letters)

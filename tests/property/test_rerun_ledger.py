@@ -11,7 +11,7 @@ from support.fakes import hashing_model
 from support.identity_world import World
 from support.ledger_world import TOPICS, InMemory, again, lived, of_world, sources
 
-from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.situation import Situation
 from forestay.core.errors import ForestayError
 from forestay.core.record import SourceRecord
@@ -21,7 +21,7 @@ from forestay.core.units import DAY, HOUR
 from forestay.rerun.checked_scores import CheckedScores
 from forestay.rerun.outputs import Kind
 from forestay.rerun.readable import FieldChange
-from forestay.rerun.scores import Answer, ModelScores
+from forestay.rerun.scores import ModelScores
 from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 from forestay_schemas import LedgerCommit, LedgerRecord, LedgerStart
 

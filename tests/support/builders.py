@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 
 from forestay.configuration import Configuration
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.deciding import Settled
-from forestay.core.decision.ladder import ModelIdentity
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.decision.situation import Situation, decision_id
 from forestay.core.event import NEVER, from_contract
@@ -101,10 +101,15 @@ def apply(core: Partition, records: Sequence[SourceRecord]) -> Applied:
     return core.apply(records[0].topic if records else TOPIC, records)
 
 
+def answered(probabilities: Mapping[str, float | None]) -> dict[str, Answer]:
+    """Returns `MODEL`'s answers, by decision id."""
+    return {name: Answer(probability, MODEL) for name, probability in probabilities.items()}
+
+
 def settle(core: Partition, records: Sequence[SourceRecord], probability: float | None = 0.9) -> Settled:
     """Takes records through the core as one batch; the model gives everybody the same probability."""
     situations = apply(core, records).situations
-    answers = {} if probability is None else dict.fromkeys((s.decision_id for s in situations), probability)
+    answers = {situation.decision_id: Answer(probability, MODEL) for situation in situations}
     return core.settle(situations, answers, MODEL)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from support.builders import MODEL, SOURCES
+from support.builders import MODEL, SOURCES, answered
 
 from forestay.catalogue_file import load_catalogue
 from forestay.core.event import EVENT_CODES
@@ -74,7 +74,7 @@ class ChaosWorld:
         self._put_out(record.partition, core, applied)
 
     def _put_out(self, number: int, core: Partition, applied: Applied) -> None:
-        answers = {situation.decision_id: 0.7 for situation in applied.situations}
+        answers = answered({situation.decision_id: 0.7 for situation in applied.situations})
         settled = core.settle(applied.situations, answers, MODEL)
         for role, records in (("dead_letters", applied.dead_letters), ("features", applied.features)):
             for record in records:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.answer import ModelIdentity
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.hashing import bytes_identifier
 from forestay.core.record import OutputRecord

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from support.builders import MODEL, SOURCES, TOPIC, Click, catalogue, source, user
+from support.builders import MODEL, SOURCES, TOPIC, Click, answered, catalogue, source, user
 
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.deciding import Settled
@@ -44,7 +44,7 @@ class Node:
 
     def settle(self, applied: Applied) -> Settled:
         """Decides, and writes the decisions to the log."""
-        answers = {one.decision_id: 0.9 for one in applied.situations}
+        answers = answered({one.decision_id: 0.9 for one in applied.situations})
         settled = self.core.settle(applied.situations, answers, MODEL)
         self.decisions += settled.decisions
         return settled

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from support.builders import DIGEST, MODEL, SOURCES, TOPIC, Click, source
+from support.builders import DIGEST, MODEL, SOURCES, TOPIC, Click, answered, source
 from support.fakes import Model
 
 from forestay.core.decision.catalogue import Catalogue
@@ -173,8 +173,7 @@ class Life:
         begin = self.core.positions.get(topic, 0)
         applied = self.core.apply(topic, records)
         answers = {one.decision_id: self.world.model(one.input) for one in applied.situations}
-        known = {name: answer for name, answer in answers.items() if answer is not None}
-        settled = self.core.settle(applied.situations, known, MODEL)
+        settled = self.core.settle(applied.situations, answered(answers), MODEL)
         made = {
             "decisions": [*map(record_of, settled.decisions)],
             "actions": [*map(record_of, settled.actions)],

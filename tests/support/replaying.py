@@ -9,7 +9,7 @@ from support.fakes import hashing_model
 from support.rerunning import Kept
 
 from forestay.catalogue_file import load_catalogue
-from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.answer import ModelIdentity
 from forestay.core.record import OutputRecord
 from forestay.core.rules import Rules
 from forestay.core.units import DAY

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from random import Random
 from typing import Final
 
-from support.builders import CLOCK_TOPIC, DIGEST, MODEL, SOURCES, TOPIC
+from support.builders import CLOCK_TOPIC, DIGEST, MODEL, SOURCES, TOPIC, answered
 from support.fakes import Model
 
 from forestay.core.decision.catalogue import Catalogue
@@ -108,8 +108,7 @@ class Life:
         topic, begin = batch[0].topic, self.core.positions.get(batch[0].topic, 0)
         applied = self.core.apply(topic, batch)
         answers = {s.decision_id: self._model(s.input) for s in applied.situations}
-        known = {name: answer for name, answer in answers.items() if answer is not None}
-        settled = self.core.settle(applied.situations, known, MODEL)
+        settled = self.core.settle(applied.situations, answered(answers), MODEL)
         made = {
             DECISIONS: [*map(record_of, settled.decisions)],
             ACTIONS: [*map(record_of, settled.actions)],

@@ -5,12 +5,14 @@ from math import inf, nan
 import pytest
 from support.builders import MODEL, START, click, partition, settle, situation, source, user
 
+from forestay.core.decision.answer import Answer
 from forestay.core.decision.ladder import RULE_MODEL, climb, rule_probability
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
 from forestay.core.state.contact import Score
 from forestay.core.units import DAY, HOUR
 from forestay_schemas import Rung
+from forestay_schemas.retention_action import Factor
 
 FRESH = Score(0.25, START - DAY, "6")
 
@@ -24,23 +26,31 @@ def remembered(core: Partition) -> tuple[float, int, str]:
 
 @pytest.mark.parametrize("probability", [0.0, 1.0, 0.5, 5e-324])
 def test_a_probability_from_the_model_is_the_first_rung(probability: float) -> None:
-    churn = climb(situation(), FRESH, probability, MODEL, DAY)
+    churn = climb(situation(), FRESH, Answer(probability, MODEL), DAY)
     assert (churn.rung, churn.model, churn.version) == (Rung.MODEL, "churn_transformer", "7")
     assert churn.probability == round(probability, 6)
     assert churn.horizon_days == 60
 
 
+def test_factors_come_with_the_models_answer_and_with_no_other() -> None:
+    factors = (Factor(group="base", log_odds=0.25), Factor(group="rhythm", log_odds=1.234567))
+    told = climb(situation(), FRESH, Answer(0.5, MODEL, factors), DAY).factors
+    assert [(one.group, one.log_odds) for one in told] == [("base", 0.25), ("rhythm", 1.2346)]
+    assert climb(situation(), FRESH, Answer(nan, MODEL, factors), DAY).factors == ()
+    assert climb(situation(), None, Answer(None, MODEL, factors), DAY).factors == ()
+
+
 @pytest.mark.parametrize("probability", [None, nan, inf, -inf, -0.0001, 1.0001, -5e-324])
 def test_what_is_no_probability_counts_as_no_answer(probability: float | None) -> None:
-    cached = climb(situation(), FRESH, probability, MODEL, DAY)
+    cached = climb(situation(), FRESH, Answer(probability, MODEL), DAY)
     assert (cached.rung, cached.probability, cached.version) == (Rung.CACHED, 0.25, "6")
-    rule = climb(situation(), None, probability, MODEL, DAY)
+    rule = climb(situation(), None, Answer(probability, MODEL), DAY)
     assert (rule.rung, rule.model, rule.version) == (Rung.RULE, RULE_MODEL, "1")
 
 
 @pytest.mark.parametrize(("age", "rung"), [(0, Rung.CACHED), (DAY, Rung.CACHED), (DAY + 1, Rung.RULE)])
 def test_the_last_score_stands_in_up_to_its_age_and_no_longer(age: int, rung: Rung) -> None:
-    assert climb(situation(), Score(0.5, START - age, "6"), None, MODEL, DAY).rung == rung
+    assert climb(situation(), Score(0.5, START - age, "6"), Answer(None, MODEL), DAY).rung == rung
 
 
 def test_the_rule_says_even_odds_at_twice_the_usual_gap_and_rises_with_silence() -> None:

@@ -8,6 +8,7 @@ from support.builders import (
     MODEL,
     SOURCES,
     START,
+    answered,
     apply,
     catalogue,
     click,
@@ -158,7 +159,7 @@ def test_the_trigger_names_the_record_and_for_a_silence_the_one_that_made_it_due
 def test_an_unknown_answer_to_nobodys_question_is_ignored() -> None:
     core = partition()
     found = apply(core, [buy(0)]).situations
-    settled = core.settle(found, {"0" * 32: 0.5}, MODEL)
+    settled = core.settle(found, answered({"0" * 32: 0.5}), MODEL)
     assert settled.decisions[0].churn.rung == "rule"
 
 

@@ -6,13 +6,15 @@ from itertools import pairwise
 import pytest
 from support.builders import MODEL, START, catalogue, click, offer, partition, settle, situation, source
 
+from forestay.core.decision.answer import Answer
 from forestay.core.decision.decide import action_of, decide
+from forestay.core.decision.ladder import climb
 from forestay.core.decision.policy import cost, draw, expected_value, weigh
 from forestay.core.hashing import hash64, identifier, unit_interval
 from forestay.core.rules import Rules
 from forestay.core.state.contact import Contact
 from forestay.core.units import DAY, HOUR
-from forestay_schemas import Rung
+from forestay_schemas.retention_action import Factor
 
 #: 0.3 of 180.00 spent in 180 days is 54.00 at stake over 180 days.
 LOYAL = {"spend_180d": 180.0, "tenure_hours": 24.0 * 365, "average_basket": 20.0}
@@ -77,11 +79,14 @@ def test_chance_is_even_never_reaches_one_and_tells_its_parts_apart() -> None:
 
 def test_a_decision_tells_its_story() -> None:
     shop = catalogue(offer("a", payload={"x": 1}, expires_after_hours=0.5), holdout=0, policy={"exploration": 0})
-    churn = MODEL.churn(0.123456789, "7", Rung.MODEL)
+    factors = (("base", 2.0), ("rhythm", -1.0), ("orders", 0.5), ("returns", 0.6), ("cart", 0.05), ("steps", 0.2))
+    told = tuple(Factor(group=group, log_odds=log_odds) for group, log_odds in factors)
+    churn = climb(situation(LOYAL), None, Answer(0.123456789, MODEL, told), DAY)
     decision = decide(situation(LOYAL), [], churn, shop, shop.digest())
     assert (decision.offer_id, decision.churn.probability, decision.policy.version) == ("a", 0.123457, shop.digest())
-    assert [reason.code for reason in decision.reasons] == ["churn_risk", "event", "worth_it"]
+    assert [reason.code for reason in decision.reasons] == ["churn_risk", "factors", "event", "worth_it"]
     assert decision.reasons[0].text == "12% likely not to order within 60 days, says the model"
+    assert decision.reasons[1].text == "what speaks for leaving: returns and orders, for staying: rhythm"
     action = action_of(decision, shop)
     assert action is not None
     assert (action.decision_id, action.action_id) == (decision.decision_id, decision.action_id)
@@ -95,7 +100,9 @@ def test_a_decision_tells_its_story() -> None:
 )
 def test_a_decision_to_do_nothing_says_why(contacts: list[Contact], holdout: float, code: str) -> None:
     shop = catalogue(offer("a"), holdout=holdout, cooldown_days=1)
-    decision = decide(situation(LOYAL), contacts, MODEL.churn(0.9, "7", Rung.RULE), shop, shop.digest())
+    decision = decide(
+        situation(LOYAL), contacts, climb(situation(LOYAL), None, Answer(0.9, MODEL), DAY), shop, shop.digest()
+    )
     assert (decision.offer_id, decision.action_id, action_of(decision, shop)) == (None, None, None)
     assert decision.reasons[-1].code == code
 

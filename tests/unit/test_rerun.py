@@ -9,7 +9,7 @@ from support.builders import CLOCK_TOPIC, SOURCES, START, TOPIC, Click, catalogu
 from support.fakes import hashing_model
 from support.rerunning import Kept, ran, recorded
 
-from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.answer import ModelIdentity
 from forestay.core.errors import FloodError
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules

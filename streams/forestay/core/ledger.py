@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from xxhash import xxh3_128_hexdigest, xxh3_128_intdigest
 
-from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.answer import ModelIdentity
 from forestay.core.event import NEVER
 from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord

@@ -6,15 +6,15 @@ must become durable). Situations are snapshots taken at their own record, so how
 batches changes no decision.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from mypy_extensions import i64
 
 from forestay.core.clock.schedule import Schedule
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.deciding import Deciding, Settled
-from forestay.core.decision.ladder import ModelIdentity
 from forestay.core.decision.situation import Situation
 from forestay.core.decoding.decode import dead_letter, decode_click, decode_clock, decode_told
 from forestay.core.decoding.values import ValueDecoder
@@ -320,11 +320,9 @@ class Partition:
 
     # -- settle --------------------------------------------------------------------------------------
 
-    def settle(
-        self, situations: Sequence[Situation], probabilities: dict[str, float], model: ModelIdentity
-    ) -> Settled:
-        """Decides on every situation in order; `probabilities` holds the model's answers by decision id."""
-        return self._deciding.settle(situations, probabilities, model)
+    def settle(self, situations: Sequence[Situation], answers: Mapping[str, Answer], model: ModelIdentity) -> Settled:
+        """Decides on every situation in order; see `Deciding.settle`."""
+        return self._deciding.settle(situations, answers, model)
 
     # -- checkpoint ----------------------------------------------------------------------------------
 

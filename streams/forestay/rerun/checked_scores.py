@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
+from forestay.core.decision.answer import Answer
 from forestay.core.decision.ladder import SCORE_DIGITS
 from forestay.core.decision.situation import Situation
-from forestay.rerun.scores import Answer, NoScores, ScoreBook, Scores
+from forestay.rerun.scores import NoScores, ScoreBook, Scores
 
 #: Scores that do not agree, told of one batch.
 _SHOWN: Final = 3

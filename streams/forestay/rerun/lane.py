@@ -1,14 +1,12 @@
 """One partition of a rerun: batches in, what they make out. Which batches come is for others to say."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple
 
+from forestay.core.decision.answer import Answer
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.decide import record_of
 from forestay.core.decision.deciding import Settled
-from forestay.core.decision.situation import Situation
 from forestay.core.decoding.values import ValueDecoder
 from forestay.core.errors import FloodError
 from forestay.core.event import NEVER
@@ -17,7 +15,7 @@ from forestay.core.record import OutputRecord, Record
 from forestay.core.rules import Rules
 from forestay.core.units import to_milliseconds
 from forestay.rerun.outputs import Kind, Made
-from forestay.rerun.scores import Answer
+from forestay.rerun.scores import NO_MODEL
 
 
 class Plan(NamedTuple):
@@ -64,7 +62,8 @@ class Lane:
         applied = self._applied
         assert applied is not None  # noqa: S101 - a batch is applied before it is settled
         self._applied = None
-        settled = self._settle(applied.situations, answers)
+        by_decision = {one.decision_id: answer for one, answer in zip(applied.situations, answers, strict=True)}
+        settled = self.core.settle(applied.situations, by_decision, NO_MODEL)
         self.decisions += len(settled.decisions)
         self.flood = applied.flood
         return list(self._made(applied, settled))
@@ -73,18 +72,6 @@ class Lane:
         """Returns what became durable at a commit; see `Partition.checkpoint`."""
         self.unwritten = 0
         return self.core.checkpoint(decisions, generation)
-
-    def _settle(self, situations: Sequence[Situation], answers: Sequence[Answer]) -> Settled:
-        """Decides in order; a call of the core has one model."""
-        settled = Settled([], [])
-        pairs = zip(situations, answers, strict=True)
-        for _, group in groupby(pairs, key=lambda pair: id(pair[1].model)):
-            part = list(group)
-            known = {one.decision_id: answer.probability for one, answer in part if answer.probability is not None}
-            made = self.core.settle([*map(itemgetter(0), part)], known, part[0][1].model)
-            settled.decisions.extend(made.decisions)
-            settled.actions.extend(made.actions)
-        return settled
 
     def _made(self, applied: Applied, settled: Settled) -> Iterator[Made]:
         for kind, made in ((Kind.DECISIONS, settled.decisions), (Kind.ACTIONS, settled.actions)):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.decide import record_of
-from forestay.core.decision.ladder import ModelIdentity
 from forestay.core.errors import ForestayError, StateError
 from forestay.core.event import NEVER
 from forestay.core.record import OutputRecord
@@ -19,7 +19,7 @@ from forestay.rerun.event_time import Prepare
 from forestay.rerun.lane import Batch, Lane, Plan
 from forestay.rerun.outputs import Kind, Sink
 from forestay.rerun.reading import Rows
-from forestay.rerun.scores import Answer, Scores
+from forestay.rerun.scores import Scores
 from forestay.rerun.shelf import MissingRowsError, Shelf
 from forestay.rerun.snapshots import Snapshots
 from forestay.rerun.verdict import Judge

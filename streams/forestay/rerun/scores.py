@@ -5,21 +5,15 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.decision.situation import Situation
 from forestay.rerun.outputs import Kind, Made
+from forestay_schemas.retention_action import Factor
 from forestay_schemas.types import Rung
 
 #: The stamp of what no model was asked about.
 NO_MODEL: Final = ModelIdentity("churn_transformer", "unknown", horizon_days=60)
-
-
-class Answer(NamedTuple):
-    """A model's answer on one situation; None: there is none, and the ladder's next rung stands in."""
-
-    probability: float | None
-    model: ModelIdentity
 
 
 class Scores(Protocol):
@@ -50,12 +44,18 @@ class ModelScores:
         return [Answer(self._model(situation.input), self._identity) for situation in situations]
 
 
+class _Factor(msgspec.Struct, frozen=True):
+    group: str
+    log_odds: float
+
+
 class _Churn(msgspec.Struct, frozen=True):
     probability: float
     horizon_days: int
     model: str
     version: str
     rung: str
+    factors: tuple[_Factor, ...] = ()
 
 
 class _Scored(msgspec.Struct, frozen=True):
@@ -67,8 +67,7 @@ class _Scored(msgspec.Struct, frozen=True):
 class _Kept(NamedTuple):
     """A recorded score, and the first 16 digits of the hash of the input it was given for."""
 
-    probability: float | None
-    model: ModelIdentity
+    answer: Answer
     input_hash: str
 
 
@@ -107,7 +106,8 @@ class ScoreBook:
         model = self._models.setdefault(name, ModelIdentity(*name))
         # On a lower rung the model had not answered, and the ladder is climbed again.
         probability = churn.probability if churn.rung == Rung.MODEL else None
-        self._kept[scored.decision_id] = _Kept(probability, model, scored.feature_hash[:_HASH])
+        factors = tuple(Factor(group=one.group, log_odds=one.log_odds) for one in churn.factors)
+        self._kept[scored.decision_id] = _Kept(Answer(probability, model, factors), scored.feature_hash[:_HASH])
 
     def take(self, made: Made) -> None:
         """See `Sink.take`: remembers the scores of decisions as they are made."""
@@ -131,4 +131,4 @@ class ScoreBook:
             self.other_input += 1
             return None
         self.found += 1
-        return Answer(kept.probability, kept.model)
+        return kept.answer

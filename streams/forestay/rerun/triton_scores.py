@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
+from forestay.core.decision.answer import Answer
 from forestay.core.decision.situation import Situation
 from forestay.core.errors import ForestayError
-from forestay.rerun.scores import Answer
 from forestay.settings import TritonSettings
 from forestay.shell.scorer import TritonScorer
 

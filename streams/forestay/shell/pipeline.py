@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from faust.types import TP
 
+from forestay.core.decision.answer import Answer
 from forestay.core.decision.decide import record_of
 from forestay.core.decision.situation import Situation
 from forestay.core.decoding.values import ValueDecoder
@@ -225,9 +226,9 @@ class Pipeline:
         with timings.stage("apply"):
             applied = self.core.apply(topic, records, now, MOST_WOKEN)
         with timings.stage("score"):
-            probabilities = await self._score(applied.situations)
+            answers = await self._score(applied.situations)
         with timings.stage("decide"):
-            settled = self.core.settle(applied.situations, probabilities, outside.scorer.model)
+            settled = self.core.settle(applied.situations, answers, outside.scorer.model)
             actions = [record_of(action) for action in settled.actions]
             decisions = [record_of(decision) for decision in settled.decisions]
             taken = Taken(topic, begin, self.core.positions[topic], applied.taken < len(records), now)
@@ -255,12 +256,13 @@ class Pipeline:
         live = self._outside.settings.clock is ClockSource.WALL
         return round(time.time() * 1000) if live else NEVER
 
-    async def _score(self, situations: Sequence[Situation]) -> dict[str, float]:
+    async def _score(self, situations: Sequence[Situation]) -> dict[str, Answer]:
         if not situations:
             return {}
-        answers = await self._outside.scorer.score([situation.input for situation in situations])
+        scorer = self._outside.scorer
+        answers = await scorer.score([situation.input for situation in situations])
         pairs = zip(situations, answers, strict=True)
-        return {situation.decision_id: answer for situation, answer in pairs if answer is not None}
+        return {situation.decision_id: Answer(answer, scorer.model) for situation, answer in pairs}
 
     async def _publish(self, applied: Applied, decisions: list[OutputRecord], actions: list[OutputRecord]) -> None:
         """Makes outputs durable. Decisions go before actions, as into any write-ahead log.

@@ -13,7 +13,7 @@ import numpy as np
 import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from forestay.core.decision.ladder import ModelIdentity
+from forestay.core.decision.answer import ModelIdentity
 from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput, stack
 from forestay.core.errors import ConfigurationError
 from forestay.settings import TritonSettings

@@ -1,13 +1,14 @@
 """From moments worth a decision to decisions: situations taken at their record, settled once the model answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mypy_extensions import i64
 
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.decide import action_of, decide, remember
-from forestay.core.decision.ladder import ModelIdentity, climb
+from forestay.core.decision.ladder import climb
 from forestay.core.decision.model_input import model_input
 from forestay.core.decision.situation import Situation, decision_id
 from forestay.core.event import EVENT_NAMES, NEVER
@@ -68,17 +69,19 @@ class Deciding:
         if state.scored_ts != NEVER:
             self._gone.setdefault(user_id, []).append(state)
 
-    def settle(
-        self, situations: Sequence[Situation], probabilities: dict[str, float], model: ModelIdentity
-    ) -> Settled:
-        """Decides on every situation in order; `probabilities` holds the model's answers by decision id."""
+    def settle(self, situations: Sequence[Situation], answers: Mapping[str, Answer], model: ModelIdentity) -> Settled:
+        """Decides on every situation in order.
+
+        `answers` holds what was answered, by decision id; `model` is the one that would have answered on the others.
+        """
         settled = Settled([], [])
+        nothing = Answer(None, model)
         for situation in situations:
             state = self._state_of(situation)
             if state is None:
                 continue
-            probability = probabilities.get(situation.decision_id)
-            churn = climb(situation, state.score, probability, model, self._rules.score_max_age)
+            answer = answers.get(situation.decision_id, nothing)
+            churn = climb(situation, state.score, answer, self._rules.score_max_age)
             decision = decide(situation, state.contacts, churn, self._catalogue, self._digest)
             remember(state, decision, situation.now)
             settled.decisions.append(decision)

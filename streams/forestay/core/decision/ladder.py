@@ -3,30 +3,32 @@
 from math import exp, log
 from typing import Final
 
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.situation import Situation
 from forestay.core.state.contact import Score
-from forestay_schemas.retention_action import Churn
+from forestay_schemas.retention_action import Churn, Factor
 from forestay_schemas.types import Rung
 
 #: Digits of a probability in a decision: what is logged is what is used.
 SCORE_DIGITS: Final = 6
+#: Digits of a factor: people read them, nothing is computed from them.
+_FACTOR_DIGITS: Final = 4
 #: What the two lower rungs call themselves.
 RULE_MODEL: Final = "recency-frequency-rule"
 RULE_VERSION: Final = "1"
 
 
-def climb(
-    situation: Situation, last: Score | None, probability: float | None, model: "ModelIdentity", max_age: int
-) -> Churn:
+def climb(situation: Situation, last: Score | None, answer: Answer, max_age: int) -> Churn:
     """Returns the best churn probability to be had.
 
-    `probability` is the model's answer, None if there was none; an answer that is no probability counts as
-    none. `last` is the user's last score, `max_age` (milliseconds) how old it may be to stand in.
+    An `answer` that is no probability counts as none. `last` is the user's last score, `max_age` (milliseconds) how
+    old it may be to stand in.
     """
+    probability, model, factors = answer
     if probability is not None and 0 <= probability <= 1:
-        return model.churn(probability, model.version, Rung.MODEL)
+        return _churn(probability, model, Rung.MODEL, tuple(map(_rounded, factors)))
     if last is not None and situation.now - last.ts <= max_age:
-        return model.churn(last.probability, last.version, Rung.CACHED)
+        return _churn(last.probability, model._replace(version=last.version), Rung.CACHED)
     return Churn(
         probability=round(rule_probability(situation), SCORE_DIGITS),
         horizon_days=model.horizon_days,
@@ -36,24 +38,19 @@ def climb(
     )
 
 
-class ModelIdentity:
-    """Which model answers, for which horizon; learnt from the server at the start."""
+def _churn(probability: float, model: ModelIdentity, rung: Rung, factors: tuple[Factor, ...] = ()) -> Churn:
+    return Churn(
+        probability=round(probability, SCORE_DIGITS),
+        horizon_days=model.horizon_days,
+        model=model.name,
+        version=model.version,
+        rung=rung,
+        factors=factors,
+    )
 
-    def __init__(self, name: str, version: str, horizon_days: int) -> None:
-        """Keeps what decisions are stamped with."""
-        self.name = name
-        self.version = version
-        self.horizon_days = horizon_days
 
-    def churn(self, probability: float, version: str, rung: Rung) -> Churn:
-        """Returns the stamp of one probability, rounded."""
-        return Churn(
-            probability=round(probability, SCORE_DIGITS),
-            horizon_days=self.horizon_days,
-            model=self.name,
-            version=version,
-            rung=rung,
-        )
+def _rounded(factor: Factor) -> Factor:
+    return Factor(group=factor.group, log_odds=round(factor.log_odds, _FACTOR_DIGITS))
 
 
 def rule_probability(situation: Situation) -> float:

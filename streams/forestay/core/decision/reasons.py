@@ -2,7 +2,7 @@
 
 from forestay.core.decision.situation import Situation
 from forestay_schemas.decision import Candidate
-from forestay_schemas.retention_action import Churn, Reason
+from forestay_schemas.retention_action import Churn, Factor, Reason
 from forestay_schemas.types import Rung, TriggerKind
 
 _SOURCE = {
@@ -11,16 +11,38 @@ _SOURCE = {
     Rung.RULE: "a rule of thumb, since the model did not answer",
 }
 _DAY_HOURS = 24.0
+#: The factor that everybody has: it tells nothing about a user.
+_BASE = "base"
+#: Factors that turn the odds by less than a tenth are not worth a word.
+_WORTH_SAYING = 0.1
+#: As many factors are named on either side.
+_MOST_NAMED = 2
 
 
 def why(situation: Situation, churn: Churn, chosen: Candidate, holdout: bool) -> list[Reason]:
     """Returns the reasons of a decision: the risk, what set it off, and why this choice."""
-    return [_risk(churn), _trigger(situation), _choice(chosen, holdout)]
+    return [_risk(churn), *_factors(churn), _trigger(situation), _choice(chosen, holdout)]
 
 
 def _risk(churn: Churn) -> Reason:
     text = f"{churn.probability:.0%} likely not to order within {churn.horizon_days} days, says {_SOURCE[churn.rung]}"
     return Reason(code="churn_risk", text=text)
+
+
+def _factors(churn: Churn) -> list[Reason]:
+    """Returns what speaks loudest for and against, if the model tells; the decision's churn has all of it."""
+    telling = [one for one in churn.factors if one.group != _BASE and abs(one.log_odds) >= _WORTH_SAYING]
+    telling.sort(key=lambda one: -abs(one.log_odds))
+    sides = (
+        ("for leaving", [one for one in telling if one.log_odds > 0]),
+        ("for staying", [one for one in telling if one.log_odds < 0]),
+    )
+    said = [f"{side}: {_named(some)}" for side, some in sides if some]
+    return [Reason(code="factors", text="what speaks " + ", ".join(said))] if said else []
+
+
+def _named(factors: list[Factor]) -> str:
+    return " and ".join(one.group.replace("_", " ") for one in factors[:_MOST_NAMED])
 
 
 def _trigger(situation: Situation) -> Reason:
