@@ -37,6 +37,13 @@ class Factor(Contract):
     log_odds: FiniteFloat
 
 
+class Curve(Contract):
+    """Of 10,000 such users, how many have not returned so many hours after the score: one share for each edge."""
+
+    hours: tuple[int, ...]
+    shares: tuple[int, ...]
+
+
 class Churn(Contract):
     """The probability that the user does not order within the horizon, and where it came from.
 
@@ -49,6 +56,7 @@ class Churn(Contract):
     version: str
     rung: Rung
     factors: tuple[Factor, ...] = ()
+    survival: Curve | None = None
 
 
 class PolicyStamp(Contract):

@@ -3,13 +3,16 @@
 from math import inf, nan
 
 import pytest
-from support.builders import MODEL, START, click, partition, settle, situation, source, user
+from support.builders import MODEL, START, apply, click, partition, settle, situation, source, user
 
 from forestay.core.decision.answer import Answer
 from forestay.core.decision.ladder import RULE_MODEL, climb, rule_probability
+from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
 from forestay.core.state.contact import Score
+from forestay.core.state.state_codec import decode_user
+from forestay.core.survival import Survival
 from forestay.core.units import DAY, HOUR
 from forestay_schemas import Rung
 from forestay_schemas.retention_action import Factor
@@ -51,6 +54,34 @@ def test_what_is_no_probability_counts_as_no_answer(probability: float | None) -
 @pytest.mark.parametrize(("age", "rung"), [(0, Rung.CACHED), (DAY, Rung.CACHED), (DAY + 1, Rung.RULE)])
 def test_the_last_score_stands_in_up_to_its_age_and_no_longer(age: int, rung: Rung) -> None:
     assert climb(situation(), Score(0.5, START - age, "6"), Answer(None, MODEL), DAY).rung == rung
+
+
+def test_the_last_score_grows_with_silence_by_its_curve_until_an_order_voids_it() -> None:
+    # Half return in the first 60 days; of who has not, a tenth in the next 60, and so on at that pace.
+    curve = Survival((60 * 24, 120 * 24), (5_000, 4_500))
+    last = Score(0.5, START - 60 * DAY, "6", curve)
+    nothing = Answer(None, MODEL)
+    silent = climb(situation({"hours_since_purchase": 61 * 24}), last, nothing, 90 * DAY)
+    assert (silent.rung, silent.probability) == (Rung.CACHED, 0.9)
+    ordered = climb(situation({"hours_since_purchase": 59 * 24}), last, nothing, 90 * DAY)
+    assert (ordered.rung, ordered.probability) == (Rung.CACHED, 0.5)
+    at_once = climb(situation({"hours_since_purchase": 61 * 24}), Score(0.5, START + 1, "6", curve), nothing, DAY)
+    assert at_once.probability == 0.5
+
+
+def test_a_curve_stands_on_the_decision_and_in_the_state_that_a_takeover_reads() -> None:
+    core = partition()
+    curve = Survival((24, 240, 1_440), (9_900, 7_000, 1_235))
+    applied = apply(core, [source(click(), 0)])
+    answers = {applied.situations[0].decision_id: Answer(0.1235, MODEL, (), curve)}
+    (decision,) = core.settle(applied.situations, answers, MODEL).decisions
+    assert decision.churn.survival is not None
+    assert (decision.churn.survival.hours, decision.churn.survival.shares) == curve
+    (record,) = [record.value for record in core.checkpoint(1, 0) if record.key == b"u1"]
+    assert record is not None
+    score = decode_user(record, DEFAULT_FEATURES).score
+    assert score is not None
+    assert score.survival == curve
 
 
 def test_the_rule_says_even_odds_at_twice_the_usual_gap_and_rises_with_silence() -> None:

@@ -8,6 +8,7 @@ import msgspec
 from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.decision.situation import Situation
+from forestay.core.survival import Survival
 from forestay.rerun.outputs import Kind, Made
 from forestay_schemas.retention_action import Factor
 from forestay_schemas.types import Rung
@@ -49,6 +50,11 @@ class _Factor(msgspec.Struct, frozen=True):
     log_odds: float
 
 
+class _Curve(msgspec.Struct, frozen=True):
+    hours: tuple[int, ...]
+    shares: tuple[int, ...]
+
+
 class _Churn(msgspec.Struct, frozen=True):
     probability: float
     horizon_days: int
@@ -56,6 +62,7 @@ class _Churn(msgspec.Struct, frozen=True):
     version: str
     rung: str
     factors: tuple[_Factor, ...] = ()
+    survival: _Curve | None = None
 
 
 class _Scored(msgspec.Struct, frozen=True):
@@ -107,7 +114,10 @@ class ScoreBook:
         # On a lower rung the model had not answered, and the ladder is climbed again.
         probability = churn.probability if churn.rung == Rung.MODEL else None
         factors = tuple(Factor(group=one.group, log_odds=one.log_odds) for one in churn.factors)
-        self._kept[scored.decision_id] = _Kept(Answer(probability, model, factors), scored.feature_hash[:_HASH])
+        curve = None if churn.survival is None else Survival(churn.survival.hours, churn.survival.shares)
+        self._kept[scored.decision_id] = _Kept(
+            Answer(probability, model, factors, curve), scored.feature_hash[:_HASH]
+        )
 
     def take(self, made: Made) -> None:
         """See `Sink.take`: remembers the scores of decisions as they are made."""

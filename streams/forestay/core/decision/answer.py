@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from forestay.core.survival import Survival
 from forestay_schemas.retention_action import Factor
 
 
@@ -17,9 +18,10 @@ class Answer(NamedTuple):
     """A model's answer on one situation.
 
     `probability` is None where there is none, and the ladder's next rung stands in. `factors` are the contributions
-    to its log-odds by group of features, none where the model does not tell them.
+    to its log-odds by group of features, `survival` the curve behind it; none where the model does not tell them.
     """
 
     probability: float | None
     model: ModelIdentity
     factors: tuple[Factor, ...] = ()
+    survival: Survival | None = None

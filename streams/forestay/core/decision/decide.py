@@ -12,6 +12,7 @@ from forestay.core.hashing import identifier
 from forestay.core.record import OutputRecord
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.state.user_state import UserState
+from forestay.core.survival import Survival
 from forestay.core.units import HOUR, to_datetime
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import Churn, PolicyStamp, RetentionAction
@@ -82,11 +83,16 @@ def record_of(made: Decision | RetentionAction) -> OutputRecord:
     return OutputRecord(made.user_id.encode(), made.model_dump_json().encode())
 
 
+def _score(churn: Churn, decided_at: int) -> Score:
+    curve = None if churn.survival is None else Survival(churn.survival.hours, churn.survival.shares)
+    return Score(churn.probability, decided_at, churn.version, curve)
+
+
 def remember(state: UserState, decision: Decision, decided_at: int) -> None:
     """Puts what a decision did, just made or found in the log, into the state; `decided_at` in milliseconds."""
     state.scored_ts = max(state.scored_ts, decided_at)
     if decision.churn.rung is Rung.MODEL:
-        state.score = Score(decision.churn.probability, decided_at, decision.churn.version)
+        state.score = _score(decision.churn, decided_at)
     if decision.offer_id is not None:
         state.contacts.append(Contact(decided_at, decision.offer_id))
         if len(state.contacts) > MAX_CONTACTS:

@@ -6,7 +6,8 @@ from typing import Final
 from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.situation import Situation
 from forestay.core.state.contact import Score
-from forestay_schemas.retention_action import Churn, Factor
+from forestay.core.units import HOUR
+from forestay_schemas.retention_action import Churn, Curve, Factor
 from forestay_schemas.types import Rung
 
 #: Digits of a probability in a decision: what is logged is what is used.
@@ -24,21 +25,31 @@ def climb(situation: Situation, last: Score | None, answer: Answer, max_age: int
     An `answer` that is no probability counts as none. `last` is the user's last score, `max_age` (milliseconds) how
     old it may be to stand in.
     """
-    probability, model, factors = answer
+    probability, model = answer.probability, answer.model
     if probability is not None and 0 <= probability <= 1:
-        return _churn(probability, model, Rung.MODEL, tuple(map(_rounded, factors)))
+        curve = None if answer.survival is None else Curve(hours=answer.survival.hours, shares=answer.survival.shares)
+        return _churn(probability, model, Rung.MODEL, tuple(map(_rounded, answer.factors)), curve)
     if last is not None and situation.now - last.ts <= max_age:
-        return _churn(last.probability, model._replace(version=last.version), Rung.CACHED)
-    return Churn(
-        probability=round(rule_probability(situation), SCORE_DIGITS),
-        horizon_days=model.horizon_days,
-        model=RULE_MODEL,
-        version=RULE_VERSION,
-        rung=Rung.RULE,
-    )
+        return _churn(_by_now(situation, last, model), model._replace(version=last.version), Rung.CACHED)
+    rule = ModelIdentity(RULE_MODEL, RULE_VERSION, model.horizon_days)
+    return _churn(rule_probability(situation), rule, Rung.RULE)
 
 
-def _churn(probability: float, model: ModelIdentity, rung: Rung, factors: tuple[Factor, ...] = ()) -> Churn:
+def _by_now(situation: Situation, last: Score, model: ModelIdentity) -> float:
+    """Returns what the last score has become: with its curve, where the user has not ordered since."""
+    silent = max(situation.now - last.ts, 0) / HOUR
+    if last.survival is None or situation.feature("hours_since_purchase") < silent:
+        return last.probability
+    return last.survival.lasting(silent, 24.0 * model.horizon_days)
+
+
+def _churn(
+    probability: float,
+    model: ModelIdentity,
+    rung: Rung,
+    factors: tuple[Factor, ...] = (),
+    survival: Curve | None = None,
+) -> Churn:
     return Churn(
         probability=round(probability, SCORE_DIGITS),
         horizon_days=model.horizon_days,
@@ -46,6 +57,7 @@ def _churn(probability: float, model: ModelIdentity, rung: Rung, factors: tuple[
         version=model.version,
         rung=rung,
         factors=factors,
+        survival=survival,
     )
 
 

@@ -4,6 +4,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from forestay.core.survival import Survival
+
 #: Contacts remembered a user for caps and cooldowns.
 MAX_CONTACTS: Final = 32
 
@@ -22,12 +24,13 @@ class Contact:
 
 @mypyc_attr(acyclic=True)
 class Score:
-    """The last churn probability a model gave, when (milliseconds) and which version."""
+    """The last churn probability a model gave, when (milliseconds), which version, and the curve if it told one."""
 
-    __slots__ = ("probability", "ts", "version")
+    __slots__ = ("probability", "survival", "ts", "version")
 
-    def __init__(self, probability: float, ts: int, version: str) -> None:
-        """Keeps the three."""
+    def __init__(self, probability: float, ts: int, version: str, survival: Survival | None = None) -> None:
+        """Keeps the four."""
         self.probability = probability
         self.ts = ts
         self.version = version
+        self.survival = survival

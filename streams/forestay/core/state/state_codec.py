@@ -21,6 +21,7 @@ from forestay.core.state.identity import Identity, is_leaving
 from forestay.core.state.mark import PartitionMark, StateTopics
 from forestay.core.state.upgrade import upgraded
 from forestay.core.state.user_state import MAX_ORDERS, UserState, remembered_orders
+from forestay.core.survival import MAX_EDGES, MAX_HOURS, PARTS, Survival
 from forestay.core.units import MINUTE
 from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
 
@@ -52,7 +53,8 @@ _TIMEZONE: Final = 32
 _PATTERNS: Final = 64
 _IDENTITY: Final = 128
 _ORDERS: Final = 256
-_ALL: Final = 511
+_CURVE: Final = 512
+_ALL: Final = 1_023
 
 _encode_mark: Final = msgspec.msgpack.Encoder().encode
 _decode_mark: Final = msgspec.msgpack.Decoder(PartitionMark).decode
@@ -108,6 +110,8 @@ def _present(state: UserState) -> i64:
         present |= _CONTACTS
     if state.score is not None:
         present |= _SCORE
+        if state.score.survival is not None:
+            present |= _CURVE
     if state.scored_ts != NEVER:
         present |= _SCORED
     if state.seen_clock != NEVER:
@@ -135,10 +139,21 @@ def _write_decided(writer: RecordWriter, state: UserState) -> None:
         writer.real(score.probability)
         writer.number(latest - score.ts)
         writer.text(score.version)
+        if score.survival is not None:
+            _write_curve(writer, score.survival)
     if state.scored_ts != NEVER:
         writer.number(latest - state.scored_ts)
     if state.seen_clock != NEVER:
         writer.number(latest - state.seen_clock)
+
+
+def _write_curve(writer: RecordWriter, curve: Survival) -> None:
+    writer.number(len(curve.hours))
+    before_hours, before_share = 0, PARTS
+    for hours, share in zip(curve.hours, curve.shares, strict=True):
+        writer.number(hours - before_hours)
+        writer.number(before_share - share)
+        before_hours, before_share = hours, share
 
 
 def _write_known(writer: RecordWriter, state: UserState) -> None:
@@ -248,11 +263,26 @@ def _read_decided(reader: RecordReader, state: UserState, present: i64) -> None:
         if not 0.0 <= probability <= 1.0:
             raise StateError(f"a state record holds the probability {probability}")
         ts = reader.moment(latest)
-        state.score = Score(probability, ts, reader.text())
+        version = reader.text()
+        state.score = Score(probability, ts, version, _read_curve(reader) if present & _CURVE else None)
     if present & _SCORED:
         state.scored_ts = reader.moment(latest)
     if present & _CLOCK:
         state.seen_clock = reader.moment(latest)
+
+
+def _read_curve(reader: RecordReader) -> Survival:
+    hours: list[int] = []
+    shares: list[int] = []
+    edge, share = 0, PARTS
+    for _ in range(reader.count(MAX_EDGES)):
+        edge += reader.count(MAX_HOURS)
+        share -= reader.count(PARTS)
+        hours.append(edge)
+        shares.append(share)
+    curve = Survival(tuple(hours), tuple(shares))
+    curve.check()
+    return curve
 
 
 def _read_known(reader: RecordReader, state: UserState, present: i64) -> None:
