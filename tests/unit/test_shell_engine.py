@@ -10,7 +10,7 @@ from faust.types import TP
 from support.builders import DIGEST, MODEL, configuration
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
-from forestay.core.errors import ForestayError
+from forestay.core.errors import ForestayError, StateError
 from forestay.core.state.mark import PartitionMark
 from forestay.settings import Settings
 from forestay.shell import engine as module
@@ -122,6 +122,40 @@ async def test_a_handover_lets_a_claim_end_before_others_may_claim(changelog: Ch
     assert waiting == {taking, handing}
     fence.may_take.set()
     await asyncio.gather(taking, handing)
+    assert engine.pipelines == {}
+
+
+async def test_a_handover_during_a_claim_lets_nothing_be_read(changelog: Changelog) -> None:
+    """By then another owner may write, and a reading that meets it half-written would end this worker."""
+    changelog.may_end.set()
+    fence = FakeFence()
+    fence.may_take.clear()
+    engine = engine_for([], fence)
+    taking = asyncio.create_task(engine.take_over([0], 1))
+    handing = asyncio.create_task(engine.hand_over(10))
+    await asyncio.wait([taking, handing], timeout=0.05)
+    assert fence.taken == [[0]]
+    fence.may_take.set()
+    await asyncio.gather(taking, handing)
+    assert (changelog.readings, engine.pipelines) == (0, {})
+
+
+async def test_what_is_wrong_with_anothers_state_does_not_end_this_worker(
+    changelog: Changelog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def recover(*_: object) -> dict[int, Recovered]:
+        changelog.reading.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise StateError("its new owner has begun to write")
+
+    monkeypatch.setattr(module, "recover", recover)
+    engine = engine_for([])
+    taking = asyncio.create_task(engine.take_over([0], 1))
+    await changelog.reading.wait()
+    await engine.hand_over(1)
+    await taking
     assert engine.pipelines == {}
 
 

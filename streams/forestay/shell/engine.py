@@ -80,10 +80,14 @@ class Engine:
             if handovers != self._handovers:
                 return
             raise
+        if handovers != self._handovers:
+            # Handed over while the claim was under way: there was no reading yet to be told to end.
+            return
         self._restoring = asyncio.create_task(self._restore(numbers, kept))
         try:
             left, recovered, written = await self._restoring
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ForestayError):
+            # What is wrong with it may be that its new owner writes: it is no longer ours to judge.
             if handovers != self._handovers:
                 return
             raise
