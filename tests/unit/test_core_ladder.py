@@ -69,6 +69,19 @@ def test_the_last_score_grows_with_silence_by_its_curve_until_an_order_voids_it(
     assert at_once.probability == 0.5
 
 
+@pytest.mark.parametrize("age", range(HOUR, 7 * DAY, 7_654_321))
+def test_the_order_that_was_scored_is_none_since(age: int) -> None:
+    """Ages that a 32-bit float rounds up and down."""
+    curve = Survival((60 * 24, 120 * 24), (5_000, 4_500))
+    core = partition()
+    (situation,) = apply(core, [source(click("e1", event="purchase", price=5.0), 0)]).situations
+    core.settle([situation], {situation.decision_id: Answer(0.5, MODEL, (), curve)}, MODEL)
+    later = apply(core, [source(click("e2", ts=START + age), 1)]).situations
+    (decision,) = core.settle(later, {}, MODEL).decisions
+    assert decision.churn.rung == Rung.CACHED
+    assert decision.churn.probability == round(curve.lasting(age / HOUR, 60 * 24), 6) != 0.5
+
+
 def test_a_curve_stands_on_the_decision_and_in_the_state_that_a_takeover_reads() -> None:
     core = partition()
     curve = Survival((24, 240, 1_440), (9_900, 7_000, 1_235))

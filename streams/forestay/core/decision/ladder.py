@@ -3,6 +3,8 @@
 from math import exp, log
 from typing import Final
 
+from numpy import float32
+
 from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.situation import Situation
 from forestay.core.state.contact import Score
@@ -38,7 +40,8 @@ def climb(situation: Situation, last: Score | None, answer: Answer, max_age: int
 def _by_now(situation: Situation, last: Score, model: ModelIdentity) -> float:
     """Returns what the last score has become: with its curve, where the user has not ordered since."""
     silent = max(situation.now - last.ts, 0) / HOUR
-    if last.survival is None or situation.feature("hours_since_purchase") < silent:
+    # As the feature is rounded: else the very order that was scored would count, every other time, as one since.
+    if last.survival is None or situation.feature("hours_since_purchase") < float32(silent):
         return last.probability
     return last.survival.lasting(silent, 24.0 * model.horizon_days)
 
