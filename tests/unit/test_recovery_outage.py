@@ -5,8 +5,9 @@ from typing import Any, Self
 
 import kafka.errors
 import pytest
-from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAuthorizationFailedError
 
+from forestay.access import AccessError
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.log_reading import RecoveryError
 from forestay.shell.recovery import findings, written_actions
@@ -47,6 +48,16 @@ async def test_a_consumer_that_loses_its_brokers(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(findings, "log_consumer", lambda _: consumer)
     monkeypatch.setattr(findings, "read_logs", lambda *_: None)
     with pytest.raises(RecoveryError, match=r"cannot be read now \(Kafka.*Nothing is lost"):
+        await recover(KafkaSettings(), TopicSettings(), [0])
+
+
+async def test_a_topic_that_may_not_be_read_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Gone(later=TopicAuthorizationFailedError({"retention-decisions"}))
+    monkeypatch.setattr(findings, "log_consumer", lambda _: refused)
+    monkeypatch.setattr(findings, "read_logs", lambda *_: None)
+    with pytest.raises(
+        AccessError, match=r"does not allow this user.*TopicAuthorizationFailedError: .*retention-decisions"
+    ):
         await recover(KafkaSettings(), TopicSettings(), [0])
 
 

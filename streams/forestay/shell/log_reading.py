@@ -9,6 +9,7 @@ import kafka.errors
 from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException, KafkaError
 
+from forestay.access import AccessError
 from forestay.core.errors import ForestayError, StateError
 from forestay.settings import KafkaSettings
 from forestay.shell.kafka_clients import connection_options
@@ -30,10 +31,16 @@ def told_as_recovery() -> Iterator[None]:
 
     Raises:
         RecoveryError: a client has given up.
+        AccessError: Kafka does not allow it.
     """
     try:
         yield
     except (KafkaError, kafka.errors.KafkaError) as error:
+        if "Authorization" in type(error).__name__:
+            raise AccessError(
+                f"Kafka does not allow this user to read the durable state ({type(error).__name__}: {error}):"
+                " docs/security.md lists the permissions of each command"
+            ) from error
         raise RecoveryError(
             f"the durable state cannot be read now ({type(error).__name__}: {error}): are all brokers up? Nothing is"
             " lost; a worker started again reads it anew, and `forestay doctor` looks closer"
