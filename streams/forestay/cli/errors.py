@@ -29,7 +29,7 @@ def _kafka(error: BaseException) -> str | None:
     said = str(error).rpartition(f"{type(error).__name__}: ")[2]
     if "bootstrap" in said:
         # aiokafka names a server by host, port and address family.
-        where = re.sub(r"\('(.+?)', (\d+), \d+\)", r"\1:\2", said.rpartition(" from ")[2].strip("[]")).replace(
+        where = re.sub(r"\('(.+?)', (\d+), [^)]*\)", r"\1:\2", said.rpartition(" from ")[2].strip("[]")).replace(
             "'", ""
         )
         return (
