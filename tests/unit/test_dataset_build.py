@@ -21,7 +21,7 @@ from forestay.core.state.user_state import UserState
 from forestay.core.units import DAY, HOUR
 from forestay.dataset import local, rows
 from forestay.dataset.build import Wishes, build
-from forestay.dataset.leakage import _area
+from forestay.dataset.leakage import _area, _spread
 from forestay.dataset.part import Job
 from forestay.dataset.plan import Plan, Split
 from forestay.dataset.rows import LeakError
@@ -195,6 +195,16 @@ def test_a_feature_that_tells_the_label_is_named(tmp_path: Path) -> None:
     fails(events, tmp_path / "set", "tells churned_28d with an AUC of 1.0000: such a feature knows the label", plan)
     built = made(events, plan, tmp_path / "set", WISHES._replace(suspicious_auc=1))
     assert built.manifest["leakage"]["best_single_feature"]["churned_28d"]["auc"] == 1
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 14, 31])
+def test_the_rows_looked_at_are_of_every_cutoff_alike(step: int) -> None:
+    """Rows lie by user and cutoff: where as many cutoffs as rows are skipped, all would be of one."""
+    chosen = np.flatnonzero(_spread(np.arange(1_000 * step), step))
+    assert chosen.size == pytest.approx(1_000, rel=0.01)
+    _, counts = np.unique(chosen % step, return_counts=True)
+    assert counts.size == step
+    assert counts.min() > 0.8 * counts.max()
 
 
 def test_the_area_is_that_of_all_pairs() -> None:

@@ -16,6 +16,8 @@ from forestay.dataset.tables import array_of, label_columns, read_batches
 
 #: Rows looked at for features that tell the label: 33 MB of them.
 _LOOKED_AT: Final = 50_000
+#: 2^64 divided by the golden ratio.
+_GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 #: Of either label in them: below, a feature may separate them by chance.
 _FEW: Final = 30
 
@@ -109,18 +111,26 @@ def check_separations(found: Iterable[Separation], most: float) -> None:
 def _sample(
     batches: Iterator[pa.RecordBatch], names: Sequence[str], step: int
 ) -> tuple[NDArray[np.float32], Mapping[str, NDArray[np.float32]]]:
-    """Returns features (N, number of features) and labels (N,), nan where there is none, of every `step`-th row."""
+    """Returns features (N, number of features) and labels (N,), nan where there is none, of one row in `step`."""
     features: list[NDArray[np.float32]] = []
     labels: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
     passed = 0
     for batch in batches:
         places = np.flatnonzero(np.array(batch.column("split").to_pylist()) != Split.GAP)
-        chosen = places[(passed + np.arange(places.size)) % step == 0]
+        chosen = places[_spread(passed + np.arange(places.size), step)]
         passed += places.size
         features.append(array_of(batch, "features")[chosen])
         for name in names:
             labels[name].append(_numbers(batch.column(name))[chosen])
     return np.concatenate(features), {name: np.concatenate(some) for name, some in labels.items()}
+
+
+def _spread(numbers: NDArray[np.int64], step: int) -> NDArray[np.bool_]:
+    """Says of each row whether it is one in `step`; every `step`-th would be the same cutoff of each user.
+
+    Multiples of the golden ratio spread evenly and meet no period (Knuth, The Art of Computer Programming 3, 6.4).
+    """
+    return numbers.astype(np.uint64) * _GOLDEN <= np.uint64((2**64 - 1) // step)
 
 
 def _numbers(column: Any) -> NDArray[np.float32]:
