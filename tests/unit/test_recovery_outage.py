@@ -1,5 +1,6 @@
 """Brokers that go while durable state is read: told in words, whichever client met it."""
 
+import asyncio
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, TopicAuthor
 
 from forestay.access import AccessError
 from forestay.settings import KafkaSettings, TopicSettings
-from forestay.shell.log_reading import RecoveryError
+from forestay.shell.log_reading import RecoveryError, log_consumer
 from forestay.shell.recovery import findings, written_actions
 from forestay.shell.recovery.recover import recover
 
@@ -59,6 +60,24 @@ async def test_a_topic_that_may_not_be_read_is_no_outage(monkeypatch: pytest.Mon
         AccessError, match=r"does not allow this user.*TopicAuthorizationFailedError: .*retention-decisions"
     ):
         await recover(KafkaSettings(), TopicSettings(), [0])
+
+
+async def test_a_reading_that_is_broken_off_at_its_start_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handover cancels what is being read, at times while a broker that stands still is first asked."""
+    asked = asyncio.Event()
+
+    async def bootstrap() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    consumer = log_consumer(KafkaSettings())
+    monkeypatch.setattr(consumer._client, "bootstrap", bootstrap)
+    starting = asyncio.create_task(consumer.__aenter__())
+    await asked.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert consumer._closed
 
 
 async def test_an_administrator_that_finds_no_broker(monkeypatch: pytest.MonkeyPatch) -> None:

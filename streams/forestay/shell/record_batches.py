@@ -8,7 +8,7 @@ Three of aiokafka's classes are replaced for this consumer alone, by the names u
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
@@ -171,3 +171,12 @@ class RecordConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     """A consumer whose `getmany` gives the parser's records; it has no `getone` and no limit of records."""
 
     start = with_names(AIOKafkaConsumer.start, Fetcher=_BatchFetcher)
+
+    async def __aenter__(self) -> Self:
+        """Starts; what fails or is cancelled on the way is closed, which aiokafka's leaves to the garbage."""
+        try:
+            await self.start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
