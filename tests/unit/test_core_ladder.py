@@ -97,6 +97,21 @@ def test_a_curve_stands_on_the_decision_and_in_the_state_that_a_takeover_reads()
     assert score.survival == curve
 
 
+@pytest.mark.parametrize("curve", [Survival((24, 12), (9_000, 8_000)), Survival((24,), (10_001,)), Survival((), ())])
+def test_what_is_no_curve_is_not_kept(curve: Survival) -> None:
+    """Else the decision is made, and nobody can take over the partition whose state holds it."""
+    core = partition()
+    applied = apply(core, [source(click(), 0)])
+    answers = {applied.situations[0].decision_id: Answer(0.5, MODEL, (), curve)}
+    (decision,) = core.settle(applied.situations, answers, MODEL).decisions
+    assert (decision.churn.rung, decision.churn.survival) == (Rung.MODEL, None)
+    (record,) = [record.value for record in core.checkpoint(1, 0) if record.key == b"u1"]
+    assert record is not None
+    score = decode_user(record, DEFAULT_FEATURES).score
+    assert score is not None
+    assert score.survival is None
+
+
 def test_the_rule_says_even_odds_at_twice_the_usual_gap_and_rises_with_silence() -> None:
     def rule(silent: float, gap: float) -> float:
         return rule_probability(situation({"hours_since_last_event": silent, "session_gap_mean_hours": gap}))

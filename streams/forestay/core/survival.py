@@ -29,11 +29,15 @@ class Survival(NamedTuple):
         Raises:
             StateError: it is no curve.
         """
+        if not self.is_curve():
+            raise StateError(f"no curve of survival: {self.hours} hours, {self.shares} of {PARTS}")
+
+    def is_curve(self) -> bool:
+        """Says whether edges rise and shares fall, as many of one as of the other, within the bounds."""
         hours, shares = self
         rising = all(early < late for early, late in zip((0, *hours), hours, strict=False))
         falling = all(early >= late for early, late in zip((PARTS, *shares), (*shares, 0), strict=True))
-        if not (0 < len(hours) == len(shares) <= MAX_EDGES and rising and falling and hours[-1] <= MAX_HOURS):
-            raise StateError(f"no curve of survival: {hours} hours, {shares} of {PARTS}")
+        return 0 < len(hours) == len(shares) <= MAX_EDGES and rising and falling and hours[-1] <= MAX_HOURS
 
     def lasting(self, silent: float, horizon: float) -> float:
         """Returns how likely a user who has been silent for `silent` hours stays so for `horizon` hours more."""

@@ -24,12 +24,14 @@ RULE_VERSION: Final = "1"
 def climb(situation: Situation, last: Score | None, answer: Answer, max_age: int) -> Churn:
     """Returns the best churn probability to be had.
 
-    An `answer` that is no probability counts as none. `last` is the user's last score, `max_age` (milliseconds) how
-    old it may be to stand in.
+    An `answer` that is no probability counts as none, and a curve that is none is left out. `last` is the user's
+    last score, `max_age` (milliseconds) how old it may be to stand in.
     """
     probability, model = answer.probability, answer.model
     if probability is not None and 0 <= probability <= 1:
-        curve = None if answer.survival is None else Curve(hours=answer.survival.hours, shares=answer.survival.shares)
+        # What is no curve would be written into the state, and the next owner of the partition refuse to read it.
+        told = answer.survival if answer.survival is not None and answer.survival.is_curve() else None
+        curve = None if told is None else Curve(hours=told.hours, shares=told.shares)
         return _churn(probability, model, Rung.MODEL, tuple(map(_rounded, answer.factors)), curve)
     if last is not None and situation.now - last.ts <= max_age:
         return _churn(_by_now(situation, last, model), model._replace(version=last.version), Rung.CACHED)
