@@ -167,6 +167,21 @@ def test_a_row_that_knows_what_comes_after_it_is_refused(
     )
 
 
+def test_a_row_of_several_ids_that_knows_what_comes_after_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_until", lambda told, _at: told)
+    clicks = [
+        click("e1", "anna", "login", START, anonymous_id="cookie"),
+        click("e2", "cookie", "purchase", START, price=1),
+        click("e3", "anna", "purchase", START + 20 * DAY, price=7),
+    ]
+    plan = Plan((START + 10 * DAY,), (DAY,), 60 * DAY)
+    fails(
+        write_events(tmp_path / "events.jsonl", clicks), tmp_path / "set", "of user anna at 2026-.* are others", plan
+    )
+
+
 def test_a_label_that_looks_into_the_test_is_refused(
     events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

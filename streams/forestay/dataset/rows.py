@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from forestay.core.decision.model_input import ModelInput, model_input
+from forestay.core.decoding.decode import event_of
 from forestay.core.errors import ForestayError
 from forestay.core.event import Event
 from forestay.core.hashing import unit_interval
@@ -140,7 +141,12 @@ class PartitionRows:
             LeakError: it is another.
         """
         ids = [user_id, *self._others.get(user_id, ())]
-        histories = {one: _until(self._told[one], cutoff.at) for one in ids if one in self._told}
+        # Cut by what the events themselves say: `_until` is among what is checked, for users with several ids.
+        histories = {
+            one: [told for told in self._told[one] if event_of(told.value, None).ts <= cutoff.at]
+            for one in ids
+            if one in self._told
+        }
         owners = self._owners(histories, cutoff.at)
         theirs = {one: told for one, told in histories.items() if owners.get(one, one) == user_id}
         again = self._input(rebuilt(user_id, theirs, self._rules, cutoff.at), cutoff.at)
