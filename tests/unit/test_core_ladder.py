@@ -67,6 +67,8 @@ def test_the_last_score_grows_with_silence_by_its_curve_until_an_order_voids_it(
     assert (ordered.rung, ordered.probability) == (Rung.CACHED, 0.5)
     at_once = climb(situation({"hours_since_purchase": 61 * 24}), Score(0.5, START + 1, "6", curve), nothing, DAY)
     assert at_once.probability == 0.5
+    nobody = Score(0.5, START - 60 * DAY, "6", Survival((24, 48), (5_000, 0)))
+    assert climb(situation({"hours_since_purchase": 61 * 24}), nobody, nothing, 90 * DAY).probability == 0.5
 
 
 @pytest.mark.parametrize("age", range(HOUR, 7 * DAY, 7_654_321))

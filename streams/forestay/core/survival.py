@@ -43,6 +43,10 @@ class Survival(NamedTuple):
         """Returns how likely a user who has been silent for `silent` hours stays so for `horizon` hours more."""
         return exp(self._log_share(silent + horizon) - self._log_share(silent))
 
+    def knows(self, silent: float) -> bool:
+        """Says whether anybody was that long silent: of whom all had returned, the curve tells nothing."""
+        return PARTS * exp(self._log_share(silent)) >= 1
+
     def _log_share(self, hours: float) -> float:
         """Returns the logarithm of the share at any moment."""
         begun, level = 0, 0.0

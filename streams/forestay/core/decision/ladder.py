@@ -45,6 +45,8 @@ def _by_now(situation: Situation, last: Score, model: ModelIdentity) -> float:
     # As the feature is rounded: else the very order that was scored would count, every other time, as one since.
     if last.survival is None or situation.feature("hours_since_purchase") < float32(silent):
         return last.probability
+    if not last.survival.knows(silent):
+        return last.probability
     return last.survival.lasting(silent, 24.0 * model.horizon_days)
 
 
