@@ -1,6 +1,10 @@
-"""A tiny ONNX model with the churn model's inputs and output, in a model repository: for tests of the scorer."""
+"""A tiny ONNX model with the churn model's inputs and output, in a model repository or as a candidate for one."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,6 +26,7 @@ input [
   {{ name: "features" data_type: TYPE_FP32 dims: [{features}] }}
 ]
 output [ {{ name: "churn_probability" data_type: TYPE_FP32 dims: [1] }} ]
+{more}
 parameters {{ key: "input_digest" value: {{ string_value: "{digest}" }} }}
 parameters {{ key: "model_version" value: {{ string_value: "{version}" }} }}
 parameters {{ key: "horizon_days" value: {{ string_value: "{horizon}" }} }}
@@ -34,13 +39,74 @@ def lay_churn_model(repository: Path, digest: str = INPUT_DIGEST) -> None:
     version = repository / NAME / "1"
     version.mkdir(parents=True)
     onnx.save(_model(), version / "model.onnx")
-    config = _CONFIG.format(name=NAME, digest=digest, version=VERSION, horizon=HORIZON_DAYS, **_SIZES)
+    config = _CONFIG.format(name=NAME, digest=digest, version=VERSION, horizon=HORIZON_DAYS, more="", **_SIZES)
     (version.parent / "config.pbtxt").write_text(config)
 
 
-def _model() -> onnx.ModelProto:
+def lay_first_version(repository: Path) -> Path:
+    """Lays a model of one version with its figures, as it is before there are several; returns the model's folder."""
+    place = repository / NAME
+    lay_candidate(place)
+    (place / "1").mkdir()
+    (place / "model.onnx").rename(place / "1" / "model.onnx")
+    return place
+
+
+def lay_candidate(
+    folder: Path,
+    seed: int = 3,
+    *,
+    told: Mapping[str, Any] | None = None,
+    explained: bool = False,
+    digest: str = INPUT_DIGEST,
+) -> str:
+    """Lays a candidate for the repository in `folder`; returns its version.
+
+    Args:
+        folder: Made if it is not there.
+        seed: Of the graph's weights.
+        told: What `metrics.json` says otherwise; a None takes an entry away.
+        explained: With the output `contributions`, of the groups features and steps.
+        digest: Of the input it says it was trained on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(_model(seed, explained=explained), folder / "model.onnx")
+    version = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()[:12]
+    more = _EXPLAINED if explained else ""
+    config = _CONFIG.format(name=NAME, digest=digest, version=version, horizon=HORIZON_DAYS, more=more, **_SIZES)
+    (folder / "config.pbtxt").write_text(config)
+    metrics = figures() | {"model_version": version, "input_digest": digest} | dict(told or {})
+    (folder / "metrics.json").write_text(json.dumps({name: one for name, one in metrics.items() if one is not None}))
+    (folder / "model_card.md").write_text(f"# Model card: {version}\n")
+    return version
+
+
+def figures(**changed: tuple[float, float, float]) -> dict[str, Any]:
+    """Returns what `metrics.json` of a model as good as LightGBM says; `changed` are figures of the served model."""
+    good = {
+        "auc": (0.8, 0.78, 0.82),
+        "log_loss": (0.5, 0.48, 0.52),
+        "ece": (0.01, 0.005, 0.015),
+        "calibration_slope": (1.0, 0.9, 1.1),
+    }
+    return {
+        "trained_until": "2026-01-01T00:00:00.000Z",
+        "onnx_parity": 1e-7,
+        "data": {"name": "made up"},
+        "test": {"figures": {"fused": good | changed, "lightgbm": good}},
+    }
+
+
+_EXPLAINED = """
+output [ { name: "contributions" data_type: TYPE_FP32 dims: [2] } ]
+parameters { key: "groups" value: { string_value: "features,steps" } }
+parameters { key: "bias" value: { string_value: "0.0" } }
+"""
+
+
+def _model(seed: int = 3, *, explained: bool = False) -> onnx.ModelProto:
     """The sigmoid of a weighted sum of the features, of all tokens and of all numbers."""
-    weights = np.random.default_rng(3).normal(size=(FEATURE_COUNT, 1), scale=1e-5).astype(np.float32)
+    weights = np.random.default_rng(seed).normal(size=(FEATURE_COUNT, 1), scale=1e-5).astype(np.float32)
     nodes = [
         helper.make_node("MatMul", ["features", "weights"], ["weighted"]),
         helper.make_node("Cast", ["step_tokens"], ["tokens"], to=TensorProto.FLOAT),
@@ -52,6 +118,10 @@ def _model() -> onnx.ModelProto:
         helper.make_node("Add", ["weighted", "column"], ["logit"]),
         helper.make_node("Sigmoid", ["logit"], ["churn_probability"]),
     ]
+    outputs = [helper.make_tensor_value_info("churn_probability", TensorProto.FLOAT, ["batch", 1])]
+    if explained:
+        nodes.append(helper.make_node("Concat", ["weighted", "column"], ["contributions"], axis=1))
+        outputs.append(helper.make_tensor_value_info("contributions", TensorProto.FLOAT, ["batch", 2]))
     shapes = {
         "step_tokens": (TensorProto.INT32, [MAX_STEPS, len(TOKEN_COLUMNS)]),
         "step_numbers": (TensorProto.FLOAT, [MAX_STEPS, len(NUMBER_COLUMNS)]),
@@ -61,7 +131,7 @@ def _model() -> onnx.ModelProto:
         nodes,
         "tiny",
         [helper.make_tensor_value_info(name, kind, ["batch", *shape]) for name, (kind, shape) in shapes.items()],
-        [helper.make_tensor_value_info("churn_probability", TensorProto.FLOAT, ["batch", 1])],
+        outputs,
         initializer=[
             numpy_helper.from_array(weights, "weights"),
             numpy_helper.from_array(np.array([1, 2], dtype=np.int64), "axes"),

@@ -15,6 +15,7 @@ from forestay.cli.commands import (
     diff,
     doctor,
     features,
+    model,
     record,
     repair,
     replay,
@@ -107,6 +108,7 @@ app.command(rich_help_panel=_LOOK)(rerun.rerun)
 app.command(rich_help_panel=_LOOK)(diff.diff)
 app.command(rich_help_panel=_LOOK)(features.features)
 app.command(rich_help_panel=_LEARN)(dataset.dataset)
+app.add_typer(model.app, name="model", rich_help_panel=_LEARN)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)
 app.command(rich_help_panel=_LOOK)(repair.repair)
 app.command(rich_help_panel=_LOOK)(config.config)

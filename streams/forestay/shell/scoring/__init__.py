@@ -1,0 +1,1 @@
+"""Asking a model for churn probabilities: which versions answer whom, and what they say."""

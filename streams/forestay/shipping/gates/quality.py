@@ -1,0 +1,96 @@
+"""Gates that read the figures: told at all, no worse than what is there, and calibrated.
+
+"Worse" is beyond chance: where the difference was measured on the same rows, its 95 % interval lies wholly on the bad
+side; else the value lies outside the other's interval.
+"""
+
+from math import inf, log
+from typing import Final
+
+from forestay.shipping.figures import Figure, Figures, Metrics
+from forestay.shipping.gates.verdict import Verdict, judged
+
+#: Measures a candidate must tell of itself and of boosted trees, and whether more is better.
+MEASURES: Final = {"auc": True, "log_loss": False}
+_TITLES: Final = {"auc": "AUC", "log_loss": "log-loss"}
+#: What calibration is to reach; where boosted trees on the same rows do not, as near as they come.
+ECE: Final = 0.02
+SLOPES: Final = (0.8, 1.25)
+
+
+def figures_told(metrics: Metrics) -> Verdict:
+    """The figures that the other gates judge by are there."""
+    faults = []
+    for title, figures in (("the served model", metrics.served_figures), ("LightGBM", metrics.trees)):
+        missing = [name for name in (*MEASURES, "ece") if name not in (figures or {})]
+        if missing:
+            faults.append(f"metrics.json has no {', '.join(missing)} of {title}")
+    if metrics.trained_until is None:
+        faults.append("metrics.json does not say until when it was trained")
+    if not metrics.data:
+        faults.append("metrics.json does not name its data")
+    return judged("figures", faults, f"all there, trained until {str(metrics.trained_until)[:10]}")
+
+
+def no_worse(metrics: Metrics, current: Metrics | None) -> Verdict:
+    """It is no worse than boosted trees, nor than the current version where both met the same rows."""
+    served = metrics.served_figures or {}
+    faults = [
+        f"{_TITLES[name]} is worse than LightGBM's on the same rows: by {metrics.less_trees[name]}"
+        if name in metrics.less_trees
+        else f"{_TITLES[name]} {served[name].value:.4f} is worse than LightGBM's {(metrics.trees or {})[name]}"
+        for name, rises in MEASURES.items()
+        if _worse_than_trees(metrics, name, rises=rises)
+    ]
+    against = "LightGBM"
+    if current is not None:
+        if metrics.same_rows(current):
+            against += " and the current version"
+            faults += _beyond(served, current.served_figures or {})
+        else:
+            against += "; the current version was measured on other rows, which says nothing of these"
+    told = ", ".join(f"{_TITLES[name]} {served[name].value:.4f}" for name in MEASURES if name in served)
+    return judged("quality", faults, f"{told}: no worse than {against}")
+
+
+def _worse_than_trees(metrics: Metrics, name: str, *, rises: bool) -> bool:
+    difference = metrics.less_trees.get(name)
+    if difference is not None:
+        return difference.high < 0 if rises else difference.low > 0
+    served, trees = (metrics.served_figures or {}).get(name), (metrics.trees or {}).get(name)
+    return served is not None and trees is not None and _outside(served, trees, rises=rises)
+
+
+def _beyond(served: Figures, current: Figures) -> list[str]:
+    return [
+        f"{_TITLES[name]} {served[name].value:.4f} is worse than the current version's {current[name]}"
+        for name, rises in MEASURES.items()
+        if name in served and name in current and _outside(served[name], current[name], rises=rises)
+    ]
+
+
+def _outside(one: Figure, other: Figure, *, rises: bool) -> bool:
+    return one.value < other.low if rises else one.value > other.high
+
+
+def calibrated(metrics: Metrics) -> Verdict:
+    """Its probabilities mean what they say, as well as anybody's on these rows."""
+    served, trees = metrics.served_figures or {}, metrics.trees or {}
+    faults, told = [], []
+    if "ece" in served:
+        bound = max(ECE, trees["ece"].high if "ece" in trees else 0)
+        told.append(f"ECE {served['ece'].value:.4f}, at most {bound:.4f}")
+        if served["ece"].value > bound:
+            faults.append(f"ECE {served['ece'].value:.4f} is more than {bound:.4f}")
+    if "calibration_slope" in served:
+        slope, low, high = served["calibration_slope"]
+        told.append(f"slope {slope:.2f}")
+        by_trees = _distance(trees["calibration_slope"].value) if "calibration_slope" in trees else 0.0
+        if (high < SLOPES[0] or low > SLOPES[1]) and _distance(slope) > by_trees:
+            faults.append(f"the calibration slope, {served['calibration_slope']}, lies outside {SLOPES}")
+    return judged("calibration", faults, ", ".join(told) or "no figures")
+
+
+def _distance(slope: float) -> float:
+    """Returns how far a slope is from 1, where half and double are as far."""
+    return abs(log(slope)) if slope > 0 else inf
