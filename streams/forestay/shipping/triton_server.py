@@ -28,9 +28,8 @@ _LOADING: Final = 60.0
 _POLLING: Final = 60.0
 #: Seconds between two looks at whether it has.
 _LOOK_EVERY: Final = 0.2
-#: What Triton says of a load that is not for us to ask for.
+#: What Triton says of a load that is not for us to ask for, whether it polls or changes nothing while it runs.
 _POLLS: Final = "polling is enabled"
-_NEVER: Final = "explicit model load / unload is not allowed"
 
 
 class TritonServer:
@@ -88,11 +87,6 @@ class TritonServer:
             said = _said(error)
             if _POLLS in said:
                 return True
-            if _NEVER in said:
-                raise ShippingError(
-                    f"Triton at {self._settings.url} changes nothing while it runs: start it with"
-                    " --model-control-mode=explicit (or poll), or use --no-reload and start it again"
-                ) from error
             raise
         return False
 
@@ -108,8 +102,10 @@ class TritonServer:
                 return
             if time.monotonic() > until:
                 there = "another configuration" if found != then else "not all versions ready"
+                mode = ", and run with --model-control-mode=explicit or poll" if patience else ""
                 raise ShippingError(
-                    f"Triton at {self._settings.url} has {there} after {patience:.0f} s: does it serve this folder?"
+                    f"Triton at {self._settings.url} has {there} after {patience:.0f} s: does it serve this folder"
+                    f"{mode}? --no-reload changes the files alone"
                 )
             time.sleep(_LOOK_EVERY)
 
