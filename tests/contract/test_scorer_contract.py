@@ -1,7 +1,7 @@
 """What every scorer promises: the suite runs on the fake and, marked `embedded`, on a real Triton."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from support.builders import START, click, lived
 from support.churn_model import HORIZON_DAYS, NAME, VERSION, lay_churn_model
 from support.fakes import FakeScorer, hashing_model
 
-from forestay.core.decision.answer import ModelIdentity
-from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput, model_input
+from forestay.core.decision.answer import Answer, ModelIdentity
+from forestay.core.decision.model_input import INPUT_DIGEST, model_input
 from forestay.core.errors import ConfigurationError
 from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.units import DAY
@@ -21,6 +21,7 @@ from forestay.embedded.ports import free_ports
 from forestay.embedded.triton import EmbeddedTriton
 from forestay.settings import TritonSettings
 from forestay.shell.scorer import MAX_ROWS, UNKNOWN_MODEL, Scorer, TritonScorer, identity
+from forestay.shell.scoring.asked import Question
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -68,37 +69,50 @@ def nowhere() -> str:
     return f"127.0.0.1:{free_ports(1)[0]}"
 
 
-def inputs(count: int) -> list[ModelInput]:
-    """Returns inputs that all differ."""
+def questions(count: int) -> list[Question]:
+    """Returns questions whose inputs all differ."""
     made = []
     for number in range(count):
         steps = [
             click(f"e{step}", event="purchase", ts=START + (number + step) * DAY, price=number, item_id=f"i{step}")
             for step in range(1 + number % 3)
         ]
-        made.append(model_input(lived(*steps), DEFAULT_FEATURES, START + (number + 5) * DAY))
+        given = model_input(lived(*steps), DEFAULT_FEATURES, START + (number + 5) * DAY)
+        made.append(Question(f"u{number}", given))
     return made
 
 
+def probabilities(answers: Sequence[Answer]) -> list[float]:
+    assert None not in [answer.probability for answer in answers]
+    return [answer.probability or 0.0 for answer in answers]
+
+
 async def test_each_input_gets_its_own_answer_in_order(places: Places) -> None:
-    asked = inputs(7)
+    asked = questions(7)
     async with places.answering() as scorer:
         together = await scorer.score(asked)
         alone = [(await scorer.score([one]))[0] for one in asked]
         backwards = await scorer.score(asked[::-1])
-    answers = [answer for answer in together if answer is not None]
-    assert len(answers) == len(asked) == len(set(answers))
+    answers = probabilities(together)
+    assert len(set(answers)) == len(asked)
     assert all(0 <= answer <= 1 for answer in answers)
-    np.testing.assert_allclose(answers, np.array(alone, dtype=float), atol=1e-6)
-    np.testing.assert_allclose(answers, np.array(backwards[::-1], dtype=float), atol=1e-6)
+    np.testing.assert_allclose(answers, probabilities(alone), atol=1e-6)
+    np.testing.assert_allclose(answers, probabilities(backwards[::-1]), atol=1e-6)
+
+
+async def test_each_answer_carries_the_model_that_gave_it(places: Places) -> None:
+    async with places.answering() as scorer:
+        answers = await scorer.score(questions(3))
+    assert {answer.model for answer in answers} == {IDENTITY}
+    # The model tells neither factors nor a curve.
+    assert {(answer.factors, answer.survival) for answer in answers} == {((), None)}
 
 
 @pytest.mark.parametrize("count", [0, 1, MAX_ROWS, MAX_ROWS + 1, 2 * MAX_ROWS + 1])
 async def test_as_many_answers_as_inputs_whatever_the_number(places: Places, count: int) -> None:
     async with places.answering() as scorer:
-        answers = await scorer.score(inputs(count))
-    assert len(answers) == count
-    assert None not in answers
+        answers = await scorer.score(questions(count))
+    assert len(probabilities(answers)) == count
 
 
 async def test_a_scorer_says_which_model_answers(places: Places) -> None:
@@ -111,7 +125,7 @@ async def test_a_model_that_does_not_answer_is_no_error_and_takes_no_longer_than
     async with places.silent() as scorer:
         started = time.monotonic()
         for _ in range(8):
-            assert await scorer.score(inputs(3)) == [None] * 3
+            assert await scorer.score(questions(3)) == [Answer(None, scorer.model)] * 3
         assert await scorer.score([]) == []
         # Five failures open the circuit; what comes then does not wait at all.
         assert time.monotonic() - started < 5 * 0.5 + 1
@@ -137,19 +151,19 @@ async def test_a_server_that_comes_later_is_used_and_one_that_goes_is_done_witho
     port = free_ports(1)[0]
     settings = TritonSettings(url=f"127.0.0.1:{port}", deadline_seconds=2, breaker_failures=1, breaker_seconds=0.1)
     async with TritonScorer(settings) as scorer:
-        assert await scorer.score(inputs(1)) == [None]
+        assert await scorer.score(questions(1)) == [Answer(None, UNKNOWN_MODEL)]
         assert scorer.model is UNKNOWN_MODEL
         async with EmbeddedTriton(model_repository=tmp_path / "repository", log=tmp_path / "log", grpc_port=port):
             assert await answered(scorer)
             assert scorer.model.version == VERSION
-        assert await scorer.score(inputs(1)) == [None]
+        assert [answer.probability for answer in await scorer.score(questions(1))] == [None]
 
 
 async def answered(scorer: Scorer) -> bool:
     """Asks until there is an answer; gRPC waits up to 20 s before it tries a lost connection again."""
     deadline = time.monotonic() + 40
     while time.monotonic() < deadline:
-        if (await scorer.score(inputs(1)))[0] is not None:
+        if (await scorer.score(questions(1)))[0].probability is not None:
             return True
     return False
 

@@ -16,6 +16,7 @@ from forestay.core.errors import ConfigurationError
 from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.settings import TritonSettings
 from forestay.shell.scorer import TritonScorer
+from forestay.shell.scoring.asked import Question
 from forestay.shell.triton_clients import client_options
 
 
@@ -51,7 +52,8 @@ def settings(port: int, **over: Any) -> TritonSettings:
 async def score(triton: TritonSettings) -> list[float | None]:
     user = lived(click("e1", event="purchase", ts=START, price=5))
     async with TritonScorer(triton) as scorer:
-        return await scorer.score([model_input(user, DEFAULT_FEATURES, START)])
+        question = Question("u1", model_input(user, DEFAULT_FEATURES, START))
+        return [answer.probability for answer in await scorer.score([question])]
 
 
 def ours(keys: Keys) -> dict[str, Path]:

@@ -5,20 +5,25 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import pytest_asyncio
 import tritonclient.grpc.aio as triton
 from support.churn_model import NAME, lay_candidate, lay_first_version
+from support.versions import questions
 from tritonclient.utils import np_to_triton_dtype
 
+from forestay.core.decision.model_input import stack
 from forestay.embedded.triton import EmbeddedTriton
 from forestay.settings import TritonSettings
+from forestay.shell.scorer import TritonScorer
 from forestay.shipping.changes import Conditions, Shipping, rollout_of
 from forestay.shipping.errors import ShippingError
 from forestay.shipping.folder import ModelFolder
-from forestay.shipping.gates.graph import OUTPUT, sample
+from forestay.shipping.gates.files import graph_version
+from forestay.shipping.gates.graph import OUTPUT, open_graph, sample
 from forestay.shipping.triton_server import TritonServer
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
@@ -69,15 +74,45 @@ async def traffic(settings: TritonSettings) -> AsyncIterator[Counter[str]]:
         await asking
 
 
+@asynccontextmanager
+async def scoring(served: Served) -> AsyncIterator[Counter[str]]:
+    """Scores as a worker does; each answer must be what the version says that it is stamped with."""
+    asked, stamped, going = questions(8), Counter[str](), True
+    inputs = stack([one.input for one in asked])
+
+    def truth(version: str) -> "np.ndarray[Any, Any]":
+        folders = [served.folder.version(number) for number in served.folder.versions()]
+        return next(open_graph(one).run(inputs, [OUTPUT])[0] for one in folders if graph_version(one) == version)
+
+    async def score() -> None:
+        known: dict[str, np.ndarray[Any, Any]] = {}
+        async with TritonScorer(served.settings) as scorer:
+            while going:
+                for row, answer in enumerate(await scorer.score(asked)):
+                    version = answer.model.version
+                    stamped[version] += 1
+                    expected = known.setdefault(version, truth(version))[row]
+                    assert answer.probability == pytest.approx(float(expected[0]), abs=1e-6)
+
+    asking = asyncio.create_task(score())
+    try:
+        yield stamped
+    finally:
+        going = False
+        await asking
+
+
 async def test_promotion_and_rollback_under_traffic(served: Served, tmp_path: Path) -> None:
-    lay_candidate(tmp_path / "new", 4)
-    async with traffic(served.settings) as answered:
+    version = lay_candidate(tmp_path / "new", 4)
+    async with traffic(served.settings) as answered, scoring(served) as stamped:
         assert (await asyncio.to_thread(served.shipping().promote, str(tmp_path / "new"))).current == 2
         assert (await asyncio.to_thread(served.shipping().rollback)).current == 1
         assert (await asyncio.to_thread(served.shipping().canary, "2", 0.1)).canary == 2
         assert (await asyncio.to_thread(served.shipping().promote, "2")).current == 2
         assert (await asyncio.to_thread(served.shipping().rollback)).current == 1
     assert min(answered["1"], answered["2"]) > 10
+    assert stamped[version] > 10
+    assert len(stamped) == 2
 
 
 async def test_what_triton_cannot_load_is_taken_back(served: Served, tmp_path: Path) -> None:

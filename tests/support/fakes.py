@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from forestay.core.decision.answer import ModelIdentity
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.hashing import bytes_identifier
 from forestay.core.record import OutputRecord
 from forestay.shell.publisher import PublishError
+from forestay.shell.scoring.asked import Asked
 
 #: What a fake model answers for one user's input; None: it does not answer.
 Model = Callable[[ModelInput], float | None]
@@ -29,8 +30,8 @@ class FakeScorer:
         self.model = identity
         self._answer = model
 
-    async def score(self, inputs: Sequence[ModelInput]) -> list[float | None]:
-        return [self._answer(one) for one in inputs]
+    async def score(self, asked: Sequence[Asked]) -> list[Answer]:
+        return [Answer(self._answer(one.input), self.model) for one in asked]
 
 
 class FakePublisher:

@@ -11,7 +11,7 @@ from faust.types import TP
 from support.builders import MODEL, NOTHING_FOUND, SOURCES, START, TOPIC, catalogue, click, configuration, source
 from support.fakes import FakePublisher
 
-from forestay.core.decision.model_input import ModelInput
+from forestay.core.decision.answer import Answer
 from forestay.core.partition import Partition, Restored
 from forestay.core.rules import Rules
 from forestay.settings import Settings
@@ -19,6 +19,7 @@ from forestay.shell.app import _CHUNKS, RetentionApp
 from forestay.shell.health import Health, Phase
 from forestay.shell.pipeline import _WAITING, Outside, Pipeline
 from forestay.shell.placement import Placement
+from forestay.shell.scoring.asked import Asked
 from forestay.shell.sighting import Watch
 from forestay.shell.timings import Timings
 from forestay.shell.transport import ChunkConsumer, Reading
@@ -34,8 +35,8 @@ class SilentScorer:
 
     model = MODEL
 
-    async def score(self, inputs: Sequence[ModelInput]) -> list[float | None]:
-        del inputs
+    async def score(self, asked: Sequence[Asked]) -> list[Answer]:
+        del asked
         return await asyncio.Future()
 
 

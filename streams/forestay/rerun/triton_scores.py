@@ -22,7 +22,7 @@ class TritonScores:
         """Connects when the context is entered."""
         self._url = settings.url
         patient = {"deadline_seconds": max(settings.deadline_seconds, _PATIENCE), "breaker_failures": 1_000_000}
-        self._scorer = TritonScorer(settings.model_copy(update=patient))
+        self._scorer = TritonScorer(settings.model_copy(update=patient), shadowed=False)
         self._loop = asyncio.Runner()
 
     def __enter__(self) -> Self:
@@ -43,10 +43,10 @@ class TritonScores:
         """
         if not situations:
             return []
-        probabilities = self._loop.run(self._scorer.score([situation.input for situation in situations]))
-        if None in probabilities:
+        answers = self._loop.run(self._scorer.score(situations))
+        if any(answer.probability is None for answer in answers):
             raise ForestayError(
                 f"Triton at {self._url} does not answer: start it, name another with --triton-url, or decide without"
                 " the model with --scores none"
             )
-        return [Answer(probability, self._scorer.model) for probability in probabilities]
+        return answers

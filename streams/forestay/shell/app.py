@@ -29,6 +29,7 @@ from forestay.shell.producer_ids import FencedError, ProducerIds
 from forestay.shell.publisher import KafkaPublisher, PublishError
 from forestay.shell.registry.schemas import Schemas
 from forestay.shell.scorer import TritonScorer
+from forestay.shell.scoring.report import thresholds
 from forestay.shell.sighting import Watch
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk, ChunkConsumer, ChunkTransport
@@ -74,7 +75,7 @@ class RetentionApp(faust.App):
         self.settings = settings
         self.timings = Timings()
         self.failure: BaseException | None = None
-        self._scorer = TritonScorer(settings.triton)
+        self._scorer = TritonScorer(settings.triton, thresholds(configuration.catalogue))
         self._publisher = KafkaPublisher(kafka, settings.worker.barrier_deadline_seconds)
         json = settings.format.clickstream is ValueFormat.JSON
         self._schemas = None if json else Schemas(settings.format, settings.topics)

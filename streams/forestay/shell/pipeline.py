@@ -259,10 +259,8 @@ class Pipeline:
     async def _score(self, situations: Sequence[Situation]) -> dict[str, Answer]:
         if not situations:
             return {}
-        scorer = self._outside.scorer
-        answers = await scorer.score([situation.input for situation in situations])
-        pairs = zip(situations, answers, strict=True)
-        return {situation.decision_id: Answer(answer, scorer.model) for situation, answer in pairs}
+        answers = await self._outside.scorer.score(situations)
+        return {one.decision_id: answer for one, answer in zip(situations, answers, strict=True)}
 
     async def _publish(self, applied: Applied, decisions: list[OutputRecord], actions: list[OutputRecord]) -> None:
         """Makes outputs durable. Decisions go before actions, as into any write-ahead log.

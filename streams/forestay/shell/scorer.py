@@ -1,35 +1,46 @@
-"""Churn probabilities from Triton: one long-lived client, a deadline on every call, a circuit breaker (D10)."""
+"""Churn probabilities from Triton: one long-lived client, a deadline on every call, a circuit breaker (D10).
+
+Which version answers whom is learnt from Triton (`shell/scoring`): the current one, a canary for a share of the
+users, and a shadow that scores the same batches afterwards.
+"""
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import grpc
-import numpy as np
 import tritonclient.grpc.aio as triton
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException
 
-from forestay.core.decision.answer import ModelIdentity
-from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput, stack
+from forestay.core.decision.answer import Answer, ModelIdentity
+from forestay.core.decision.model_input import ModelInput, stack
 from forestay.core.errors import ConfigurationError
 from forestay.settings import TritonSettings
 from forestay.shell.breaker import CircuitBreaker
-from forestay.shell.triton_clients import advice, client_options, declared_parameters
+from forestay.shell.scoring.asked import Asked
+from forestay.shell.scoring.report import ScoringReport
+from forestay.shell.scoring.requests import ask
+from forestay.shell.scoring.served import OUTPUT, Served, Version, identity
+from forestay.shell.scoring.shadow import Shadow, is_probability
+from forestay.shell.triton_clients import advice, client_options
+
+__all__ = ["MAX_ROWS", "OUTPUT", "UNKNOWN_MODEL", "Scorer", "TritonScorer", "identity"]
 
 logger = logging.getLogger(__name__)
 
 #: Rows of one request: the model's max_batch_size.
-MAX_ROWS = 256
+MAX_ROWS: Final = 256
 #: The stamp of decisions made before the model was ever reached.
-UNKNOWN_MODEL = ModelIdentity("churn_transformer", "unknown", horizon_days=60)
-OUTPUT = "churn_probability"
-#: Seconds after which the server is asked again which version it serves: so long may decisions of a roll-out
-#: carry the stamp of the version before.
-_IDENTITY_SECONDS = 30.0
+UNKNOWN_MODEL: Final = ModelIdentity("churn_transformer", "unknown", horizon_days=60)
+#: Seconds after which the server is asked again which versions it serves: so long may a change take to be heard of.
+_IDENTITY_SECONDS: Final = 10.0
+#: The share of the deadline that a canary may take: the rest is the current version's, should it have to stand in.
+_CANARY_DEADLINE: Final = 0.5
+
+_NO_ANSWER: Final = (InferenceServerException, grpc.RpcError, TimeoutError)
 
 
 class Scorer(Protocol):
@@ -37,22 +48,34 @@ class Scorer(Protocol):
 
     @property
     def model(self) -> ModelIdentity:
-        """Which model answers."""
+        """Which model answers, but for those whom another version is tried on."""
 
-    async def score(self, inputs: Sequence[ModelInput]) -> list[float | None]:
-        """Returns one probability an input, None where the model gave none in time; never raises for that."""
+    async def score(self, asked: Sequence[Asked]) -> list[Answer]:
+        """Returns one answer a user, of none where the model gave none in time; never raises for that."""
 
 
 class TritonScorer:
     """A scorer on a Triton server."""
 
-    def __init__(self, settings: TritonSettings) -> None:
-        """Connects lazily: a worker starts, and decides by rule, without Triton."""
+    def __init__(
+        self, settings: TritonSettings, thresholds: Sequence[float] = (0.5,), *, shadowed: bool = True
+    ) -> None:
+        """Connects lazily: a worker starts, and decides by rule, without Triton.
+
+        `thresholds`: probabilities at which something else is decided, for the report on a shadow; `shadowed`: one
+        that is there is asked.
+        """
         self._settings = settings
-        self._model: ModelIdentity | None = None
+        self.report = ScoringReport(thresholds)
+        self.served: Served | None = None
         self._identify_at = 0.0
-        self._breaker = CircuitBreaker(settings.breaker_failures, settings.breaker_seconds)
+        #: What Triton calls the versions that have answered.
+        self._numbers: dict[Version, str] = {}
+        self._breaker = self._new_breaker()
+        self._canary_breaker = self._new_breaker()
         self._slots = asyncio.Semaphore(settings.max_in_flight)
+        self._shadowed = shadowed
+        self._shadow = Shadow(self._ask, self.report, settings.deadline_seconds)
         self._client: Any = None
 
     async def __aenter__(self) -> Self:
@@ -76,86 +99,144 @@ class TritonScorer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Closes the client."""
+        await self._shadow.close()
         await self._client.close()
 
     @property
     def model(self) -> ModelIdentity:
         """See `Scorer.model`."""
-        return self._model or UNKNOWN_MODEL
+        return UNKNOWN_MODEL if self.served is None else self.served.current.model
 
-    async def score(self, inputs: Sequence[ModelInput]) -> list[float | None]:
+    async def score(self, asked: Sequence[Asked]) -> list[Answer]:
         """See `Scorer.score`. Requests of at most `MAX_ROWS` rows run side by side."""
-        parts = [inputs[start : start + MAX_ROWS] for start in range(0, len(inputs), MAX_ROWS)]
+        parts = [asked[start : start + MAX_ROWS] for start in range(0, len(asked), MAX_ROWS)]
         answers = await asyncio.gather(*(self._score_part(part) for part in parts))
-        return [probability for answer in answers for probability in answer]
+        return [answer for part in answers for answer in part]
 
-    async def _score_part(self, inputs: Sequence[ModelInput]) -> list[float | None]:
-        nothing: list[float | None] = [None] * len(inputs)
+    async def settled(self) -> None:
+        """Returns when the shadow is done with what was answered."""
+        await self._shadow.settled()
+
+    # -- one request ---------------------------------------------------------------------------------
+
+    async def _score_part(self, asked: Sequence[Asked]) -> list[Answer]:
         if not self._breaker.allows(time.monotonic()):
-            return nothing
+            return self._nothing(asked)
         try:
             # The wait for a slot is ours, not the server's: it counts neither as late nor as a failure.
             async with self._slots, asyncio.timeout(self._settings.deadline_seconds):
-                if self._model is None or time.monotonic() >= self._identify_at:
-                    await self._identify()
-                probabilities = await self._infer(stack(inputs))
+                served = await self._known()
+                answers = await self._answers(served, asked)
         except ConfigurationError as error:
             if self._breaker.failed(time.monotonic()):
                 logger.error("deciding without the model: %s", error)  # noqa: TRY400 - it says what to do
-            return nothing
-        except (InferenceServerException, grpc.RpcError, TimeoutError) as error:
+            return self._nothing(asked)
+        except _NO_ANSWER as error:
             if self._breaker.failed(time.monotonic()):
                 logger.warning("Triton does not answer, deciding without it: %s", error or type(error).__name__)
-            return nothing
+            return self._nothing(asked)
         if self._breaker.succeeded():
             logger.info("Triton answers again")
-        return probabilities
+        for answer in answers:
+            self.report.answered[answer.model.version] += 1
+        if served.shadow is not None and self._shadowed:
+            self._shadow.begin(served.shadow, [one.input for one in asked], answers)
+        return answers
 
-    async def _infer(self, batch: ModelInput) -> list[float | None]:
-        result = await self._client.infer(
-            self._settings.model,
-            [_tensor(name, array) for name, array in batch._asdict().items()],
-            outputs=[triton.InferRequestedOutput(OUTPUT)],
-            client_timeout=self._settings.deadline_seconds,
+    async def _answers(self, served: Served, asked: Sequence[Asked]) -> list[Answer]:
+        """Asks the canary about the users of its share, and the current version about the others, side by side."""
+        rollout, canary = served.rollout, served.canary
+        tried: list[int] = []
+        if rollout is not None and canary is not None and self._canary_breaker.allows(time.monotonic()):
+            tried = [row for row, one in enumerate(asked) if rollout.is_canary(one.user_id)]
+        if canary is None or not tried:
+            return await self._current(served, [one.input for one in asked])
+        others = sorted(set(range(len(asked))) - set(tried))
+        answers = await asyncio.gather(
+            self._canary(served, canary, [asked[row].input for row in tried]),
+            self._current(served, [asked[row].input for row in others]),
+            return_exceptions=True,
         )
-        answer = result.as_numpy(OUTPUT)
-        rows = len(batch.features)
-        if answer is None or answer.shape != (rows, 1):
-            raise InferenceServerException(f"{OUTPUT} has shape {getattr(answer, 'shape', None)}, not ({rows}, 1)")
-        return [float(probability) for probability in answer[:, 0]]
+        found: list[Answer] = []
+        for part in answers:
+            # Raised when both are done: what the other is asked for is not left behind.
+            if isinstance(part, BaseException):
+                raise part
+            found += part
+        by_row = dict(zip((*tried, *others), found, strict=True))
+        return [by_row[row] for row in range(len(asked))]
 
-    async def _identify(self) -> None:
-        """Learns the model's version and horizon, and that it reads the input we make."""
+    async def _canary(self, served: Served, canary: Version, inputs: Sequence[ModelInput]) -> list[Answer]:
+        """Asks the canary; where it gives no answer, or none that is a probability, the current version does."""
+        try:
+            async with asyncio.timeout(self._settings.deadline_seconds * _CANARY_DEADLINE):
+                answers = await self._ask(canary, inputs)
+            if not all(is_probability(answer.probability) for answer in answers):
+                raise InferenceServerException("it answers with what is no probability")
+        except _NO_ANSWER as error:
+            self.report.canary_failed += len(inputs)
+            if self._canary_breaker.failed(time.monotonic()):
+                logger.warning(
+                    "the canary %s does not answer: %s", canary.model.version, error or type(error).__name__
+                )
+            return await self._current(served, inputs)
+        self._canary_breaker.succeeded()
+        return answers
+
+    async def _current(self, served: Served, inputs: Sequence[ModelInput]) -> list[Answer]:
+        """Asks the current version; where it has just been replaced, the one that has taken its place."""
+        if not inputs:
+            return []
+        try:
+            return await self._ask(served.current, inputs)
+        except InferenceServerException:
+            now = await self._identify()
+            if now.current == served.current:
+                raise
+            return await self._ask(now.current, inputs)
+
+    async def _ask(self, version: Version, inputs: Sequence[ModelInput]) -> list[Answer]:
+        settings = self._settings
+        answers, number = await ask(self._client, settings.model, version, stack(inputs), settings.deadline_seconds)
+        # A model that declares no roll-out is asked for its newest version: that may be another now.
+        if self._numbers.setdefault(version, number) != number:
+            raise InferenceServerException(f"version {number} answers, not {self._numbers[version]}")
+        return answers
+
+    def _nothing(self, asked: Sequence[Asked]) -> list[Answer]:
+        return [Answer(None, self.model)] * len(asked)
+
+    # -- who answers ---------------------------------------------------------------------------------
+
+    async def _known(self) -> Served:
+        if self.served is None or time.monotonic() >= self._identify_at:
+            return await self._identify()
+        return self.served
+
+    async def _identify(self) -> Served:
+        """Learns which versions are served, and that they read the input we make."""
         config = await self._client.get_model_config(
             self._settings.model, as_json=True, client_timeout=self._settings.deadline_seconds
         )
-        known, self._model = self._model, identity(config["config"], self._settings.model)
+        known, self.served = self.served, Served.of(config["config"], self._settings.model)
         self._identify_at = time.monotonic() + _IDENTITY_SECONDS
-        if known is None or known.version != self._model.version:
-            logger.info("model %s version %s", self._model.name, self._model.version)
+        self._numbers.clear()
+        if known != self.served:
+            logger.info("model %s: %s", self._settings.model, _words(self.served))
+            for fault in self.served.faults:
+                logger.warning("it is left out: %s", fault)
+        if known is None or known.canary != self.served.canary:
+            self._canary_breaker = self._new_breaker()
+        return self.served
+
+    def _new_breaker(self) -> CircuitBreaker:
+        return CircuitBreaker(self._settings.breaker_failures, self._settings.breaker_seconds)
 
 
-def identity(config: dict[str, Any], name: str) -> ModelIdentity:
-    """Returns the identity a model's configuration declares.
-
-    Raises:
-        ConfigurationError: it was trained on another input than this code makes, or does not say.
-    """
-    parameters = declared_parameters(config)
-    digest = parameters.get("input_digest")
-    if digest != INPUT_DIGEST:
-        raise ConfigurationError(
-            f"model {name} was trained on input {digest}, this worker makes {INPUT_DIGEST}: serve the model that"
-            " belongs to this version, or train it again with `python -m forestay_training`"
-        )
-    try:
-        return ModelIdentity(name, parameters["model_version"], int(parameters["horizon_days"]))
-    except (KeyError, ValueError) as error:
-        declared = json.dumps(parameters)
-        raise ConfigurationError(f"model {name} declares no {error} in its config.pbtxt: {declared}") from error
-
-
-def _tensor(name: str, array: "np.ndarray[Any, Any]") -> triton.InferInput:
-    tensor = triton.InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
-    tensor.set_data_from_numpy(np.ascontiguousarray(array))
-    return tensor
+def _words(served: Served) -> str:
+    words = [f"version {served.current.model.version} answers"]
+    if served.canary is not None and served.rollout is not None:
+        words.append(f"{served.canary.model.version} {served.rollout.canary_share:.1%} of the users")
+    if served.shadow is not None:
+        words.append(f"{served.shadow.model.version} scores along")
+    return ", ".join(words)

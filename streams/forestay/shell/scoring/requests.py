@@ -1,0 +1,90 @@
+"""One question to one version: arrays out, answers in."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc.aio as triton
+from numpy.typing import NDArray
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from forestay.core.decision.answer import Answer
+from forestay.core.decision.model_input import ModelInput
+from forestay.core.errors import StateError
+from forestay.core.survival import PARTS, Survival
+from forestay.shell.scoring.served import CONTRIBUTIONS, OUTPUT, SURVIVAL, Version
+from forestay_schemas.retention_action import Factor
+
+Matrix = NDArray[np.floating[Any]]
+
+
+async def ask(
+    client: Any, name: str, version: Version, batch: ModelInput, seconds: float
+) -> tuple[list[Answer], str]:
+    """Returns the answers of a version of the model `name` on B users, and the number of who has answered.
+
+    Raises:
+        InferenceServerException: it gives none within `seconds`, or not B of them.
+    """
+    result = await client.infer(
+        name,
+        [_tensor(part, array) for part, array in batch._asdict().items()],
+        model_version=version.number,
+        outputs=[triton.InferRequestedOutput(output) for output in version.outputs],
+        client_timeout=seconds,
+    )
+    rows = len(batch.features)
+    probabilities = _matrix(result, OUTPUT, rows, 1)[:, 0].tolist()
+    factors = _factors(result, version, rows)
+    curves = _curves(result, version, rows)
+    told = zip(probabilities, factors, curves, strict=True)
+    answers = [Answer(one, version.model, groups, curve) for one, groups, curve in told]
+    return answers, str(result.get_response().model_version)
+
+
+def _factors(result: Any, version: Version, rows: int) -> Sequence[tuple[Factor, ...]]:
+    if not version.groups:
+        return [()] * rows
+    table = _matrix(result, CONTRIBUTIONS, rows, len(version.groups))
+    # One that is not finite would be no factor; the probability stands without.
+    return [_row_of_factors(version.groups, row.tolist()) if np.isfinite(row).all() else () for row in table]
+
+
+def _row_of_factors(groups: tuple[str, ...], row: list[float]) -> tuple[Factor, ...]:
+    # Without validation, which costs more than the request: the groups are the model's, the numbers were looked at.
+    return tuple(Factor.model_construct(group=group, log_odds=one) for group, one in zip(groups, row, strict=True))
+
+
+def _curves(result: Any, version: Version, rows: int) -> Sequence[Survival | None]:
+    if not version.hours:
+        return [None] * rows
+    table = _matrix(result, SURVIVAL, rows, len(version.hours))
+    return [_curve(version.hours, row) for row in table]
+
+
+def _curve(hours: tuple[int, ...], row: Matrix) -> Survival | None:
+    """Returns the curve in whole shares, None where it is none."""
+    if not np.isfinite(row).all():
+        return None
+    curve = Survival(hours, tuple(np.rint(row.astype(np.float64) * PARTS).astype(np.int64).tolist()))
+    try:
+        curve.check()
+    except StateError:
+        return None
+    return curve
+
+
+def _matrix(result: Any, output: str, rows: int, columns: int) -> Matrix:
+    answer = result.as_numpy(output)
+    if answer is None or answer.shape != (rows, columns):
+        raise InferenceServerException(
+            f"{output} has shape {getattr(answer, 'shape', None)}, not ({rows}, {columns})"
+        )
+    matrix: Matrix = answer
+    return matrix
+
+
+def _tensor(name: str, array: NDArray[Any]) -> triton.InferInput:
+    tensor = triton.InferInput(name, array.shape, np_to_triton_dtype(array.dtype))
+    tensor.set_data_from_numpy(np.ascontiguousarray(array))
+    return tensor

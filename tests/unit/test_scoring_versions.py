@@ -1,0 +1,196 @@
+"""Several versions behind one scorer: who is answered by which, what fails over, and what a shadow may not do."""
+
+import asyncio
+import logging
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import numpy as np
+import pytest
+from support.versions import Outputs, Says, StandIn, fails, hangs, questions, says
+
+from forestay.core.survival import Survival
+from forestay.settings import TritonSettings
+from forestay.shell.scorer import TritonScorer
+from forestay.shell.scoring.rollout import Rollout
+
+Open = Callable[[StandIn], AbstractAsyncContextManager[TritonScorer]]
+CANARY = Rollout(1, canary=2, canary_share=0.3, canary_salt="s")
+
+
+@pytest.fixture
+def scoring(monkeypatch: pytest.MonkeyPatch) -> Open:
+    @asynccontextmanager
+    async def scoring(server: StandIn) -> AsyncIterator[TritonScorer]:
+        monkeypatch.setattr("forestay.shell.scorer.triton.InferenceServerClient", lambda **_: server)
+        async with TritonScorer(TritonSettings(deadline_seconds=0.1, breaker_failures=2)) as scorer:
+            yield scorer
+
+    return scoring
+
+
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the scorer ask before each batch which versions are served."""
+    monkeypatch.setattr("forestay.shell.scorer._IDENTITY_SECONDS", 0.0)
+
+
+async def test_a_canary_answers_its_users_and_stands_on_their_answers(scoring: Open) -> None:
+    server = StandIn({"1": says(0.25), "2": says(0.75)}, CANARY)
+    async with scoring(server) as scorer:
+        answers = await scorer.score(questions(300))
+        assert scorer.model.version == "m1"
+    tried = [CANARY.is_canary(f"u{number}") for number in range(300)]
+    assert 60 < sum(tried) < 120
+    assert [answer.model.version for answer in answers] == ["m2" if one else "m1" for one in tried]
+    assert [answer.probability for answer in answers] == [0.75 if one else 0.25 for one in tried]
+    assert scorer.report.answered == {"m2": sum(tried), "m1": 300 - sum(tried)}
+
+
+@pytest.mark.parametrize("canary", [fails, hangs, says(math.nan), says(1.5)])
+async def test_where_the_canary_fails_the_current_version_answers(scoring: Open, canary: Says) -> None:
+    server = StandIn({"1": says(0.25), "2": canary}, CANARY)
+    async with scoring(server) as scorer:
+        for _ in range(4):
+            answers = await scorer.score(questions(20))
+            assert {(answer.model.version, answer.probability) for answer in answers} == {("m1", 0.25)}
+        # After two failures it is left alone for a while.
+        assert server.requests["2"] == 2
+        assert scorer.report.canary_failed == server.users["2"] > 0
+
+
+async def test_a_share_of_nobody_and_of_everybody(scoring: Open) -> None:
+    for share, version in ((0.0, "m1"), (1.0, "m2")):
+        server = StandIn({"1": says(0.25), "2": says(0.75)}, CANARY._replace(canary_share=share))
+        async with scoring(server) as scorer:
+            assert {answer.model.version for answer in await scorer.score(questions(9))} == {version}
+        assert len(server.requests) == 1
+
+
+async def test_a_promotion_is_heard_of_in_time(scoring: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    soon(monkeypatch)
+    server = StandIn({"1": says(0.25), "2": says(0.75)}, Rollout(1))
+    async with scoring(server) as scorer:
+        assert [answer.model.version for answer in await scorer.score(questions(1))] == ["m1"]
+        server.rollout = Rollout(2, before=(1,), former=1)
+        assert [answer.model.version for answer in await scorer.score(questions(1))] == ["m2"]
+
+
+async def test_a_version_that_is_gone_is_replaced_within_the_same_batch(scoring: Open) -> None:
+    server = StandIn({"1": says(0.25)}, Rollout(1))
+    async with scoring(server) as scorer:
+        await scorer.score(questions(1))
+        server.versions, server.rollout = {"2": says(0.75)}, Rollout(2)
+        answers = await scorer.score(questions(3))
+    assert {(answer.model.version, answer.probability) for answer in answers} == {("m2", 0.75)}
+
+
+async def test_a_model_of_one_version_that_gets_another_is_noticed_by_who_answers(scoring: Open) -> None:
+    """It declares no roll-out, so Triton is asked for the newest: the stamp must not be of the version before."""
+    server = StandIn({"1": says(0.25)}, None)
+    async with scoring(server) as scorer:
+        assert [answer.model.version for answer in await scorer.score(questions(1))] == ["m1"]
+        server.versions["2"] = says(0.75)
+        answers = await scorer.score(questions(2))
+    assert {(answer.model.version, answer.probability) for answer in answers} == {("m2", 0.75)}
+
+
+async def test_a_canary_of_another_input_is_left_out(scoring: Open, caplog: pytest.LogCaptureFixture) -> None:
+    server = StandIn({"1": says(0.25), "2": says(0.75)}, CANARY)
+    server.facts["2"] = {"input_digest": "other"}
+    async with scoring(server) as scorer:
+        assert {answer.model.version for answer in await scorer.score(questions(30))} == {"m1"}
+    assert "left out" in caplog.text
+
+
+async def test_factors_and_curve_come_with_the_probability(scoring: Open) -> None:
+    server = StandIn({"1": says(0.25, contributions=[0.5, -0.125], survival=[0.9, 0.6])}, Rollout(1))
+    server.outputs = ["churn_probability", "contributions", "survival", "embedding"]
+    server.facts["1"] = {"groups": "recency,steps", "horizons": "12h,7d"}
+    async with scoring(server) as scorer:
+        (answer,) = await scorer.score(questions(1))
+    assert [(factor.group, factor.log_odds) for factor in answer.factors] == [("recency", 0.5), ("steps", -0.125)]
+    assert answer.survival == Survival((12, 168), (9_000, 6_000))
+
+
+@pytest.mark.parametrize("curve", [[0.5, 0.9], [math.nan, 0.1], [1.5, 0.1]])
+async def test_what_is_no_curve_is_left_out(scoring: Open, curve: list[float]) -> None:
+    server = StandIn({"1": says(0.25, contributions=[math.inf, 0.0], survival=curve)}, Rollout(1))
+    server.outputs = ["churn_probability", "contributions", "survival"]
+    server.facts["1"] = {"groups": "recency,steps", "horizons": "1d,7d"}
+    async with scoring(server) as scorer:
+        (answer,) = await scorer.score(questions(1))
+    assert (answer.probability, answer.factors, answer.survival) == (0.25, (), None)
+
+
+# -- the shadow --------------------------------------------------------------------------------------
+
+SHADOW = Rollout(1, shadow=2)
+
+
+async def test_a_shadow_scores_the_same_users_and_its_differences_are_kept(scoring: Open) -> None:
+    server = StandIn({"1": says(0.25), "2": says(0.75)}, SHADOW)
+    async with scoring(server) as scorer:
+        answers = await scorer.score(questions(5))
+        await scorer.settled()
+    assert {answer.model.version for answer in answers} == {"m1"}
+    (told,) = scorer.report.told()["differences"]
+    assert (told["answering"], told["shadow"], told["users"]) == ("m1", "m2", 5)
+    assert told["mean_difference"] == told["mean_absolute_difference"] == told["largest_difference"] == 0.5
+    assert told["crossing_share"] == 1.0
+
+
+async def test_a_shadow_beside_a_canary_is_compared_with_who_answered(scoring: Open) -> None:
+    server = StandIn({"1": says(0.25), "2": says(0.75), "3": says(0.5)}, CANARY._replace(shadow=3))
+    async with scoring(server) as scorer:
+        await scorer.score(questions(20))
+        await scorer.settled()
+    assert {pair: found.count for pair, found in scorer.report.differences.items()} == {
+        ("m1", "m3"): scorer.report.answered["m1"],
+        ("m2", "m3"): scorer.report.answered["m2"],
+    }
+
+
+async def test_a_shadow_neither_delays_nor_piles_up(scoring: Open) -> None:
+    server = StandIn({"1": says(0.25), "2": hangs}, SHADOW)
+    async with scoring(server) as scorer:
+        async with asyncio.timeout(0.05):
+            for _ in range(10):
+                assert (await scorer.score(questions(3)))[0].probability == 0.25
+        # Two batches are under way, and it is asked about no more until it is done with one.
+        assert scorer.report.shadow_dropped == 8 * 3
+        await scorer.settled()
+        assert scorer.report.shadow_failed == 2 * 3
+        await scorer.score(questions(3))
+    # What is under way at the end is given up.
+    assert server.requests == {"1": 11, "2": 3}
+
+
+@pytest.mark.parametrize("shadow", [fails, says(math.nan)])
+async def test_a_shadow_that_fails_is_counted(scoring: Open, shadow: Says) -> None:
+    server = StandIn({"1": says(0.25), "2": shadow}, SHADOW)
+    async with scoring(server) as scorer:
+        assert (await scorer.score(questions(3)))[0].probability == 0.25
+        await scorer.settled()
+    assert scorer.report.shadow_failed == 3
+    assert not scorer.report.told()["differences"]
+
+
+async def test_the_log_tells_the_differences(scoring: Open, caplog: pytest.LogCaptureFixture) -> None:
+    server = StandIn({"1": says(0.25), "2": says(0.5)}, SHADOW)
+    with caplog.at_level(logging.INFO):
+        async with scoring(server) as scorer:
+            await scorer.score(questions(2))
+            await scorer.settled()
+    assert "shadow m2 beside m1: 2 users, 0.2500 apart on average (+0.2500)" in caplog.text
+
+
+async def test_without_an_answer_there_is_nothing_to_compare(scoring: Open) -> None:
+    async def empty(rows: int) -> Outputs:
+        return {"churn_probability": np.full((rows, 2), 0.5, np.float32)}
+
+    server = StandIn({"1": empty, "2": says(0.5)}, SHADOW)
+    async with scoring(server) as scorer:
+        assert [answer.probability for answer in await scorer.score(questions(2))] == [None, None]
+        await scorer.settled()
+    assert server.requests["2"] == 0
