@@ -15,6 +15,8 @@ from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput, model_i
 from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.state.user_state import UserState
 from forestay.shell.scorer import OUTPUT, identity
+from forestay.shipping.changes import rollout_of
+from forestay.shipping.folder import CARD, METRICS, ModelFolder, part
 
 _ONNX_TYPES = {triton.TYPE_INT32: onnx.TensorProto.INT32, triton.TYPE_FP32: onnx.TensorProto.FLOAT}
 _NUMPY_TYPES = {triton.TYPE_INT32: np.int32, triton.TYPE_FP32: np.float32}
@@ -27,9 +29,10 @@ def check_served(folder: Path) -> None:
     assert (config.name, config.backend) == (folder.name, "onnxruntime")
     sample = stack([model_input(UserState(DEFAULT_FEATURES.new_parts()), DEFAULT_FEATURES, 0)] * 3)
     _check_inputs(config, sample)
-    path = folder / "1" / "model.onnx"
+    place = folder / str(rollout_of(ModelFolder(folder)).current)
+    path = place / "model.onnx"
     assert path.stat().st_size <= MAX_BYTES
-    _check_parameters(config, folder, path)
+    _check_parameters(config, folder.name, path)
     _check_graph(config, path)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (answer,) = session.run([OUTPUT], dict(sample._asdict()))
@@ -46,19 +49,19 @@ def _check_inputs(config: triton.ModelConfig, sample: ModelInput) -> None:
     assert set(config.dynamic_batching.preferred_batch_size) == {32, 64}
 
 
-def _check_parameters(config: triton.ModelConfig, folder: Path, path: Path) -> None:
+def _check_parameters(config: triton.ModelConfig, name: str, path: Path) -> None:
     as_json = json_format.MessageToDict(config, preserving_proto_field_name=True)
-    model = identity(as_json, folder.name)
+    model = identity(as_json, name)
     assert model.horizon_days == 60
     assert model.version == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     parameters = {key: value.string_value for key, value in config.parameters.items()}
     assert parameters["input_digest"] == INPUT_DIGEST
     assert datetime.fromisoformat(parameters["trained_until"]) == datetime.fromisoformat("2010-09-30T00:00:00Z")
     assert parameters["calibration"]
-    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics = json.loads(part(path.parent, METRICS).read_text())
     assert metrics["model_version"] == model.version
     assert metrics["input_digest"] == INPUT_DIGEST
-    assert model.version in (folder / "model_card.md").read_text()
+    assert model.version in part(path.parent, CARD).read_text()
 
 
 def _check_graph(config: triton.ModelConfig, path: Path) -> None:

@@ -5,6 +5,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from forestay.core.errors import ForestayError
+from forestay.shipping.changes import current_metrics
+
 #: Measures shown of each test, and how they are headed.
 _MEASURES: Final = {"auc": "AUC", "log_loss": "log-loss"}
 
@@ -31,6 +34,14 @@ class _Metrics(msgspec.Struct):
     splits: dict[str, _Rows]
     test: _Test
     live_test: _Test
+
+
+def model_metrics(model: Path) -> MetricsTable | None:
+    """Returns the figures of the version that answers, in a model's folder; None where there are none."""
+    try:
+        return read_metrics(current_metrics(model))
+    except ForestayError:
+        return None
 
 
 def read_metrics(path: Path) -> MetricsTable | None:

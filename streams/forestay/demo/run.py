@@ -14,7 +14,7 @@ from forestay.core.errors import ForestayError
 from forestay.demo.books import Evidence, keep_books
 from forestay.demo.harvest import Harvest
 from forestay.demo.meter import Meter, Sample
-from forestay.demo.metrics import read_metrics
+from forestay.demo.metrics import model_metrics
 from forestay.demo.model import served_model
 from forestay.demo.play import Pacing, Played, Player
 from forestay.demo.report import Material, write_report
@@ -111,7 +111,7 @@ class _Demo(NamedTuple):
         self.screen.say("writing the report")
         (self.options.out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary)))
         catalogue = load_catalogue(self.stack.settings.catalogue)
-        metrics = read_metrics(self.options.model_repository / self.stack.settings.triton.model / "metrics.json")
+        metrics = model_metrics(self.options.model_repository / self.stack.settings.triton.model)
         material = Material(summary, course, self.harvest, self.meter.samples, catalogue, metrics)
         await asyncio.to_thread(write_report, Path(course.report), material)
         return summary

@@ -257,3 +257,13 @@ def _without_canary(now: Rollout) -> Rollout:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def current_metrics(model: Path) -> Path:
+    """Returns where the figures of the version that answers lie, in a model's folder.
+
+    Raises:
+        ShippingError: it holds no model.
+    """
+    folder = ModelFolder(model)
+    return part(folder.version(rollout_of(folder).current), METRICS)

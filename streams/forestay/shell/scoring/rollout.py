@@ -1,8 +1,8 @@
 """Which versions of a model answer whom: what its configuration declares, and a worker learns from Triton alone.
 
-The parameters of `config.pbtxt` hold the roll-out (`rollout.current`, `rollout.canary`, ...) and what each served
-version says of itself (`version.2.model_version`, ...). The plain ones (`model_version`, ...) are the current
-version's, which is all that a model of one version has (docs/shipping.md).
+The parameters of `config.pbtxt` hold the roll-out (`rollout.current`, `rollout.canary`, ...). The plain ones
+(`model_version`, ...) are what the current version says of itself, which is all that a model of one version has; the
+others served have theirs as `version.3.model_version`, ... (docs/shipping.md).
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,6 @@ from forestay.core.hashing import unit_interval
 
 _ROLLOUT: Final = "rollout."
 _VERSION: Final = "version."
-#: A longer text of the current version's stands under its plain name alone (characters).
-_LONG: Final = 1_000
 
 
 class Rollout(NamedTuple):
@@ -89,18 +87,13 @@ class Rollout(NamedTuple):
 
 
 def version_facts(parameters: Mapping[str, str], version: int, current: int) -> dict[str, str]:
-    """Returns what a version says of itself: its own parameters, and the plain ones too where it is the current."""
+    """Returns what a version says of itself in the parameters of a model whose current version is `current`."""
+    if version == current:
+        return {name: text for name, text in parameters.items() if not name.startswith((_ROLLOUT, _VERSION))}
     own = f"{_VERSION}{version}."
-    plain = {name: text for name, text in parameters.items() if not name.startswith((_ROLLOUT, _VERSION))}
-    said = {name.removeprefix(own): text for name, text in parameters.items() if name.startswith(own)}
-    return (plain if version == current else {}) | said
+    return {name.removeprefix(own): text for name, text in parameters.items() if name.startswith(own)}
 
 
 def facts_as_parameters(facts: Mapping[str, str], version: int, current: int) -> dict[str, str]:
-    """Returns what a version says of itself as parameters of a configuration whose current version is `current`."""
-    own = {
-        f"{_VERSION}{version}.{name}": text
-        for name, text in facts.items()
-        if version != current or len(text) <= _LONG
-    }
-    return (dict(facts) if version == current else {}) | own
+    """Returns what a version says of itself as parameters of a model whose current version is `current`."""
+    return dict(facts) if version == current else {f"{_VERSION}{version}.{name}": facts[name] for name in facts}
