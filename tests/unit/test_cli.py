@@ -22,7 +22,7 @@ RUNNER = CliRunner()
 COMMANDS = [["demo"], ["up"], ["worker"], ["topics", "declare"], ["topics", "describe"], ["send"], ["tail"]]
 RECORD_WRONGLY = [["record"], ["record", "f", "--follow", "--until", "now"], ["record", "f", "--on-gap", "guess"]]
 COMMANDS += [["record"], ["replay"], ["dataset"], ["doctor"], ["config"]]
-COMMANDS += [["model", name] for name in ("list", "check", "promote", "rollback", "shadow", "canary")]
+COMMANDS += [["model", name] for name in ("list", "check", "promote", "rollback", "shadow", "canary", "report")]
 
 
 @pytest.fixture(autouse=True)

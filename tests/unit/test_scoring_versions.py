@@ -40,6 +40,8 @@ async def test_a_canary_answers_its_users_and_stands_on_their_answers(scoring: O
     async with scoring(server) as scorer:
         answers = await scorer.score(questions(300))
         assert scorer.model.version == "m1"
+        told = scorer.told()["served"]
+        assert (told["current"], told["canary"], told["shadow"]) == ("m1", "m2", None)
     tried = [CANARY.is_canary(f"u{number}") for number in range(300)]
     assert 60 < sum(tried) < 120
     assert [answer.model.version for answer in answers] == ["m2" if one else "m1" for one in tried]

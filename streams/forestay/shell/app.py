@@ -33,7 +33,7 @@ from forestay.shell.scoring.report import thresholds
 from forestay.shell.sighting import Watch
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk, ChunkConsumer, ChunkTransport
-from forestay.shell.web import WebPort
+from forestay.shell.web import Answer, WebPort
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,8 @@ class RetentionApp(faust.App):
         self.engine = Engine(settings, configuration, outside, self._fail, fence)
         self.health = Health(settings, self.engine.progress, time.monotonic)
         self._watch = Watch(self.health, self.engine, lambda: self._chunk_consumer, settings.topics.sources)
-        self.web_port = WebPort(settings.web, {"/live": self._watch.live, "/ready": self._watch.ready})
+        pages = {"/live": self._watch.live, "/ready": self._watch.ready, "/model": self._model_page}
+        self.web_port = WebPort(settings.web, pages)
         self._member_id = ""
         self._chunks = self.channel(maxsize=_CHUNKS)
         self.agent(self._chunks, name="retention", supervisor_strategy=CrashingSupervisor)(self._retention)
@@ -159,6 +160,10 @@ class RetentionApp(faust.App):
         if isinstance(error, PublishError | HandoverError | FencedError | ReplacedError):
             _leave()
         self.loop.create_task(self.crash(error))
+
+    def _model_page(self) -> Answer:
+        """Says which versions of the model this worker asks, and how far a shadow is from who answers."""
+        return Answer(yes=True, content=self._scorer.told())
 
     # -- membership ----------------------------------------------------------------------------------
 

@@ -113,6 +113,10 @@ class TritonScorer:
         answers = await asyncio.gather(*(self._score_part(part) for part in parts))
         return [answer for part in answers for answer in part]
 
+    def told(self) -> dict[str, Any]:
+        """Returns which versions this worker asks and what it has seen of them, for its web port."""
+        return {"model": self._settings.model, "served": self.served and self.served.told()} | self.report.told()
+
     async def settled(self) -> None:
         """Returns when the shadow is done with what was answered."""
         await self._shadow.settled()

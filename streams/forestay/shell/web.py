@@ -1,4 +1,6 @@
-"""The worker's own web port: whether it lives, and is ready. Faust's, which shows tables and routes, is off.
+"""The worker's own web port: whether it lives and is ready, and which models it asks.
+
+Faust's, which shows tables and routes, is off.
 
 On loopback it asks for nothing; on any other address for a token, which the settings enforce. It answers GET alone.
 """

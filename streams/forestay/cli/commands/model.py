@@ -182,6 +182,32 @@ def canary(
         desk.said(rollout, "no version is tried" if what == "off" else f"{{canary}} answers {share:.1%} of the users")
 
 
+@app.command()
+def report(
+    ctx: typer.Context,
+    *,
+    worker: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="A worker's web port; repeatable.", show_default="web.host and web.port"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what workers have seen of the versions: users answered by each, and how far the shadow is from them.
+
+    Workers tell it on their web port (web.port), and the shadow's part of it in their log every ten minutes.
+
+    **Examples**
+
+    ```
+    forestay model report --set web.port=8686
+    forestay model report --worker http://10.0.0.7:8686 --worker http://10.0.0.8:8686 --json
+    ```
+    """
+    from forestay.cli.model_report import show_reports
+
+    show_reports(settings_of(ctx), worker or [], as_json=as_json)
+
+
 def _desk(
     ctx: typer.Context,
     repository: Path | None,

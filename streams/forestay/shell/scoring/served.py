@@ -97,6 +97,12 @@ class Served(NamedTuple):
         canary, shadow = tried(rollout.canary), tried(rollout.shadow)
         return cls(version(rollout.current), canary, shadow, rollout, tuple(faults))
 
+    def told(self) -> dict[str, Any]:
+        """Returns it for machines."""
+        tried = {"current": self.current, "canary": self.canary, "shadow": self.shadow}
+        versions = {state: None if one is None else one.model.version for state, one in tried.items()}
+        return versions | {"rollout": None if self.rollout is None else self.rollout._asdict()}
+
 
 def identity(config: Mapping[str, Any], name: str) -> ModelIdentity:
     """Returns which model answers, as its configuration declares it.
