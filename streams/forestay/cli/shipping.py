@@ -92,8 +92,8 @@ def tell(verdicts: Sequence[Verdict]) -> None:
     console().print(lines)
 
 
-def examine(settings: Settings, repository: Path | None, candidate: Path, *, as_json: bool) -> int:
-    """Tells what the gates say of a folder; returns 1 if one refuses it.
+def examine(settings: Settings, repository: Path | None, candidate: Path, data: Path | None, *, as_json: bool) -> int:
+    """Tells what the gates say of a folder, on the rows of `data` too; returns 1 if one refuses it.
 
     Raises:
         ShippingError: there is no such folder.
@@ -102,7 +102,7 @@ def examine(settings: Settings, repository: Path | None, candidate: Path, *, as_
         raise ShippingError(f"{candidate} is no folder: name what `forestay train --out` has written")
     folder = folder_of(settings, repository)
     current = folder.version(rollout_of(folder).current)
-    verdicts = judge(candidate, folder.name, None if current.samefile(candidate) else current)
+    verdicts = judge(candidate, folder.name, None if current.samefile(candidate) else current, data)
     refused = [one for one in verdicts if one.outcome is Outcome.REFUSED]
     if as_json:
         print_json({"admitted": not refused, "gates": [one._asdict() for one in verdicts]})

@@ -47,6 +47,8 @@ class Conditions(NamedTuple):
     force: str | None = None
     #: Gates that cannot be judged here are passed.
     unjudged: bool = False
+    #: A training set on whose test rows the candidate and the current version are both asked.
+    data: Path | None = None
 
 
 class Refused(ShippingError):  # noqa: N818 - it is the gates' answer, not a fault
@@ -169,7 +171,7 @@ class Shipping:
         return self._folder.versions()[-1] + 1
 
     def _through_gates(self, candidate: Path, current: int, *, final_only: bool = False) -> None:
-        verdicts = judge(candidate, self._folder.name, self._folder.version(current))
+        verdicts = judge(candidate, self._folder.name, self._folder.version(current), self._conditions.data)
         self._decide(str(candidate), verdicts, final_only=final_only)
 
     def _decide(self, what: str, verdicts: list[Verdict], *, final_only: bool = False) -> None:

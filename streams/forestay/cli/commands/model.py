@@ -44,6 +44,12 @@ Force = Annotated[
         metavar="REASON", help="Overrule the gates; the reason is kept with the version.", show_default=False
     ),
 ]
+On = Annotated[
+    Path | None,
+    typer.Option(
+        "--on", metavar="FOLDER", help="A training set: both versions are asked on its test rows.", show_default=False
+    ),
+]
 Unjudged = Annotated[
     bool, typer.Option("--unjudged", help="Pass the gates that need ONNX Runtime where it is not installed.")
 ]
@@ -70,6 +76,7 @@ def check(
     ctx: typer.Context,
     candidate: Annotated[Path, typer.Argument(help="A candidate's folder, or a version's.", show_default=False)],
     *,
+    on: On = None,
     repository: Repository = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,12 +86,13 @@ def check(
 
     ```
     forestay model check out/candidate
+    forestay model check out/candidate --on datasets/september
     forestay model check model_repository/churn_transformer/2 --json
     ```
     """
     from forestay.cli.shipping import examine
 
-    raise typer.Exit(examine(settings_of(ctx), repository, candidate, as_json=as_json))
+    raise typer.Exit(examine(settings_of(ctx), repository, candidate, on, as_json=as_json))
 
 
 @app.command()
@@ -94,6 +102,7 @@ def promote(
     *,
     repository: Repository = None,
     no_reload: NoReload = False,
+    on: On = None,
     force: Force = None,
     unjudged: Unjudged = False,
     as_json: AsJson = False,
@@ -110,7 +119,7 @@ def promote(
     forestay model promote out/candidate --force "LightGBM saw the later months"
     ```
     """
-    with _desk(ctx, repository, no_reload=no_reload, force=force, unjudged=unjudged, as_json=as_json) as desk:
+    with _desk(ctx, repository, no_reload=no_reload, on=on, force=force, unjudged=unjudged, as_json=as_json) as desk:
         desk.said(desk.shipping.promote(what), "{current} answers from now on")
 
 
@@ -163,6 +172,7 @@ def canary(
     share: Annotated[float, typer.Option(min=0, max=1, help="Of the users, always the same ones.")] = 0.05,
     repository: Repository = None,
     no_reload: NoReload = False,
+    on: On = None,
     force: Force = None,
     unjudged: Unjudged = False,
     as_json: AsJson = False,
@@ -177,7 +187,7 @@ def canary(
     forestay model canary off
     ```
     """
-    with _desk(ctx, repository, no_reload=no_reload, force=force, unjudged=unjudged, as_json=as_json) as desk:
+    with _desk(ctx, repository, no_reload=no_reload, on=on, force=force, unjudged=unjudged, as_json=as_json) as desk:
         rollout = desk.shipping.canary(None if what == "off" else what, share)
         desk.said(rollout, "no version is tried" if what == "off" else f"{{canary}} answers {share:.1%} of the users")
 
@@ -213,6 +223,7 @@ def _desk(
     repository: Path | None,
     *,
     no_reload: bool,
+    on: Path | None = None,
     force: str | None = None,
     unjudged: bool = False,
     as_json: bool,
@@ -222,4 +233,4 @@ def _desk(
 
     if force is not None and not force.strip():
         raise typer.BadParameter("--force: say why, it is kept with the version")
-    return Desk(settings_of(ctx), repository, Conditions(force, unjudged), reload=not no_reload, as_json=as_json)
+    return Desk(settings_of(ctx), repository, Conditions(force, unjudged, on), reload=not no_reload, as_json=as_json)

@@ -74,7 +74,7 @@ def answers(folder: Path) -> Verdict:
     except ModuleNotFoundError:
         return _unjudged("graph")
     except Exception as error:  # noqa: BLE001 - whatever ONNX Runtime says of the file, it is why it is refused
-        return Verdict("graph", Outcome.REFUSED, f"ONNX Runtime cannot run it: {_first_line(error)}")
+        return Verdict("graph", Outcome.REFUSED, f"ONNX Runtime cannot run it: {first_line(error)}")
     return judged("graph", faults, "runs, and answers with probabilities")
 
 
@@ -86,7 +86,7 @@ def fast(folder: Path, current: Path | None) -> Verdict:
     except ModuleNotFoundError:
         return _unjudged("latency")
     except Exception as error:  # noqa: BLE001 - as above
-        return Verdict("latency", Outcome.REFUSED, f"ONNX Runtime cannot run it: {_first_line(error)}")
+        return Verdict("latency", Outcome.REFUSED, f"ONNX Runtime cannot run it: {first_line(error)}")
     told = f"{seconds[0] * 1e3:.2f} ms for {ROWS} rows"
     if len(graphs) > 1:
         told += f", the current version {seconds[1] * 1e3:.2f} ms"
@@ -176,5 +176,6 @@ def _unjudged(gate: str) -> Verdict:
     return Verdict(gate, Outcome.UNJUDGED, "ONNX Runtime is not installed here: pip install onnxruntime")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Returns the first line of what an error says, or its name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

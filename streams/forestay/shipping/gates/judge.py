@@ -6,15 +6,16 @@ from forestay.shipping.errors import ShippingError
 from forestay.shipping.figures import Metrics, read_figures
 from forestay.shipping.folder import CONFIG, PARTS, part
 from forestay.shipping.gates import files, graph, quality
+from forestay.shipping.gates.rows import no_worse_here
 from forestay.shipping.gates.verdict import Outcome, Verdict, judged
 from forestay.shipping.triton_config import read_config
 
 
-def judge(candidate: Path, name: str, current: Path | None) -> list[Verdict]:
+def judge(candidate: Path, name: str, current: Path | None, data: Path | None = None) -> list[Verdict]:
     """Returns what the gates say of a folder that is to become a version of the model `name`.
 
-    `current` is the folder of the version to beat, None where there is none. Where the files are not whole, the other
-    gates have nothing to look at.
+    `current` is the folder of the version to beat, None where there is none; `data` a training set on whose test rows
+    both are asked. Where the files are not whole, the other gates have nothing to look at.
     """
     missing = [name for name in PARTS if not part(candidate, name).is_file()]
     if missing:
@@ -25,6 +26,7 @@ def judge(candidate: Path, name: str, current: Path | None) -> list[Verdict]:
         config = read_config(part(candidate, CONFIG))
     except ShippingError as error:
         return [Verdict("files", Outcome.REFUSED, str(error), final=True)]
+    rows = [no_worse_here(candidate, current, data)] if data is not None and current is not None else []
     return [
         files.whole(candidate, config, metrics, name),
         files.reads_our_input(config, metrics),
@@ -32,6 +34,7 @@ def judge(candidate: Path, name: str, current: Path | None) -> list[Verdict]:
         files.parity(metrics),
         quality.figures_told(metrics),
         quality.no_worse(metrics, _known(current)),
+        *rows,
         quality.calibrated(metrics),
         _keeps_outputs(candidate, current),
         graph.answers(candidate),
