@@ -1,6 +1,7 @@
 """Several versions behind one scorer: who is answered by which, what fails over, and what a shadow may not do."""
 
 import asyncio
+import json
 import logging
 import math
 from collections.abc import AsyncIterator, Callable
@@ -8,9 +9,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import numpy as np
 import pytest
+from support.builders import START, click, source
+from support.rerunning import ran
 from support.versions import Outputs, Says, StandIn, fails, hangs, questions, says
 
 from forestay.core.survival import Survival
+from forestay.core.units import HOUR
+from forestay.rerun.outputs import Kind
+from forestay.rerun.scores import NoScores, ScoreBook
+from forestay.rerun.triton_scores import TritonScores
 from forestay.settings import TritonSettings
 from forestay.shell.scorer import TritonScorer
 from forestay.shell.scoring.rollout import Rollout
@@ -24,7 +31,7 @@ def scoring(monkeypatch: pytest.MonkeyPatch) -> Open:
     @asynccontextmanager
     async def scoring(server: StandIn) -> AsyncIterator[TritonScorer]:
         monkeypatch.setattr("forestay.shell.scorer.triton.InferenceServerClient", lambda **_: server)
-        async with TritonScorer(TritonSettings(deadline_seconds=0.1, breaker_failures=2)) as scorer:
+        async with TritonScorer(TritonSettings(deadline_seconds=0.4, breaker_failures=2)) as scorer:
             yield scorer
 
     return scoring
@@ -125,6 +132,25 @@ async def test_what_is_no_curve_is_left_out(scoring: Open, curve: list[float]) -
     assert (answer.probability, answer.factors, answer.survival) == (0.25, (), None)
 
 
+def test_what_two_versions_decided_is_made_again_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = StandIn({"1": says(0.25), "2": says(0.75), "3": says(0.5)}, CANARY._replace(shadow=3))
+    monkeypatch.setattr("forestay.shell.scorer.triton.InferenceServerClient", lambda **_: server)
+    stream = [source(click(f"e{n}", f"u{n % 30}", ts=START + n * HOUR), n) for n in range(90)]
+    with TritonScores(TritonSettings()) as scores:
+        _, kept = ran(stream, scores=scores)
+    # Nobody waits for a shadow here, so none is asked.
+    assert server.requests["3"] == 0
+    decisions = kept.values(Kind.DECISIONS)
+    stamped = {one["user_id"]: one["churn"]["version"] for one in map(json.loads, decisions)}
+    assert stamped == {user: "m2" if CANARY.is_canary(user) else "m1" for user in stamped}
+    assert len(set(stamped.values())) == 2
+    book = ScoreBook(NoScores())
+    for value in decisions:
+        book.add(value)
+    _, again = ran(stream, scores=book)
+    assert again.records == kept.records
+
+
 # -- the shadow --------------------------------------------------------------------------------------
 
 SHADOW = Rollout(1, shadow=2)
@@ -154,21 +180,28 @@ async def test_a_shadow_beside_a_canary_is_compared_with_who_answered(scoring: O
 
 
 async def test_a_shadow_neither_delays_nor_piles_up(scoring: Open) -> None:
-    server = StandIn({"1": says(0.25), "2": hangs}, SHADOW)
+    released = asyncio.Event()
+
+    async def held(rows: int) -> Outputs:
+        await released.wait()
+        return await says(0.5)(rows)
+
+    server = StandIn({"1": says(0.25), "2": held}, SHADOW)
     async with scoring(server) as scorer:
-        async with asyncio.timeout(0.05):
-            for _ in range(10):
-                assert (await scorer.score(questions(3)))[0].probability == 0.25
+        for _ in range(10):
+            assert (await scorer.score(questions(3)))[0].probability == 0.25
         # Two batches are under way, and it is asked about no more until it is done with one.
         assert scorer.report.shadow_dropped == 8 * 3
+        released.set()
         await scorer.settled()
-        assert scorer.report.shadow_failed == 2 * 3
+        assert scorer.report.differences["m1", "m2"].count == 2 * 3
+        released.clear()
         await scorer.score(questions(3))
     # What is under way at the end is given up.
-    assert server.requests == {"1": 11, "2": 3}
+    assert scorer.report.differences["m1", "m2"].count == 2 * 3
 
 
-@pytest.mark.parametrize("shadow", [fails, says(math.nan)])
+@pytest.mark.parametrize("shadow", [fails, hangs, says(math.nan)])
 async def test_a_shadow_that_fails_is_counted(scoring: Open, shadow: Says) -> None:
     server = StandIn({"1": says(0.25), "2": shadow}, SHADOW)
     async with scoring(server) as scorer:
