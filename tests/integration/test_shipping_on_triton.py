@@ -44,7 +44,8 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     place = tmp_path_factory.mktemp("shipping")
     folder = ModelFolder(lay_first_version(place / "repository"))
     async with EmbeddedTriton(model_repository=folder.path.parent, log=place / "triton.log") as server:
-        yield Served(folder, TritonSettings(url=server.grpc_address))
+        # What a busy machine is late with is no failure.
+        yield Served(folder, TritonSettings(url=server.grpc_address, deadline_seconds=30))
 
 
 @asynccontextmanager

@@ -156,6 +156,10 @@ def test_an_open_dimension_is_served_as_fixed_while_a_version_has_it_so(folder: 
 
 def test_gates_refuse_and_nothing_changes(folder: ModelFolder, tmp_path: Path) -> None:
     lay_candidate(tmp_path / "bad", 4, told={"onnx_parity": 1.0})
+    before = contents(folder)
+    with pytest.raises(Refused, match="parity"):
+        shipping(folder).promote(str(tmp_path / "bad"))
+    assert contents(folder) == before
     shipping(folder).shadow(str(tmp_path / "bad"))
     before = contents(folder)
     changes: list[Change] = [lambda: shipping(folder).promote("2"), lambda: shipping(folder).canary("2", 0.1)]

@@ -61,6 +61,15 @@ def without(name: str) -> Fault:
     return fault
 
 
+def with_config(text: str, other: str) -> Fault:
+    def fault(folder: Path) -> None:
+        lay_candidate(folder)
+        config = folder / "config.pbtxt"
+        config.write_text(config.read_text().replace(text, other))
+
+    return fault
+
+
 def other_graph(folder: Path) -> None:
     lay_candidate(folder)
     (folder / "model.onnx").write_bytes(b"not what the figures are of")
@@ -71,6 +80,9 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("files", "lacks metrics.json", without("metrics.json")),
     ("files", "lacks model.onnx, config.pbtxt, metrics.json", lambda folder: folder.mkdir()),
     ("files", "not made together", other_graph),
+    ("files", "takes 64 rows, a worker sends up to 256", with_config("max_batch_size: 256", "max_batch_size: 64")),
+    ("files", "backend 'tensorrt_plan'", with_config('"onnxruntime"', '"tensorrt_plan"')),
+    ("files", "declares no horizon_days", with_config('"horizon_days"', '"horizon"')),
     ("input", "0{32}.*train it again", lambda folder: lay_candidate(folder, digest="0" * 32)),
     ("parity", "0.00012 away", told(onnx_parity=1.2e-4)),
     ("parity", "does not say", told(onnx_parity=None)),

@@ -94,7 +94,7 @@ class Shipping:
             Refused: gates refuse it.
             ShippingError: Triton did not take it; everything is as it was.
         """
-        now = self._adopted()
+        now = rollout_of(self._folder)
         number, candidate = self._found(what)
         if number == now.current:
             raise ShippingError(f"version {number} is current already")
@@ -110,7 +110,7 @@ class Shipping:
         Raises:
             ShippingError: there was none before, or workers would refuse it.
         """
-        now = self._adopted()
+        now = rollout_of(self._folder)
         if not now.before:
             raise ShippingError("no version was current before this one: there is nothing to go back to")
         target = now.before[-1]
@@ -128,7 +128,7 @@ class Shipping:
         Raises:
             ShippingError: it is current or the canary, cannot be served beside them, or Triton did not take it.
         """
-        now = self._adopted()
+        now = rollout_of(self._folder)
         if what is None:
             return self._change("shadow off", now, now._replace(shadow=None))
         target, candidate = self._to_try(what, now, final_only=True)
@@ -141,7 +141,7 @@ class Shipping:
             Refused: gates refuse it.
             ShippingError: as with `shadow`.
         """
-        now = self._adopted()
+        now = rollout_of(self._folder)
         if what is None:
             return self._change("canary off", now, _without_canary(now))
         target, candidate = self._to_try(what, now, final_only=False)
@@ -184,15 +184,14 @@ class Shipping:
         if (refused or unjudged) and self._conditions.force is None and not final_only:
             raise Refused(what, verdicts)
 
-    def _adopted(self) -> Rollout:
-        """Returns the roll-out in force, after a folder of one version is laid out as one of many.
+    def _adopt(self, now: Rollout) -> None:
+        """Lays a folder of one version out as one of many.
 
         It is pinned to that version before another may lie beside it: a server that polls would take the newest.
         """
         folder = self._folder
         if Rollout.of(parameters_of(read_config(folder.config))) is not None:
-            return rollout_of(folder)
-        now = rollout_of(folder)
+            return
         place = folder.version(now.current)
         for name in (CONFIG, METRICS, CARD):
             if (found := part(place, name)).is_file() and found.parent != place:
@@ -200,11 +199,11 @@ class Shipping:
         folder.write(folder.config, merged({now.current: read_config(place / CONFIG)}, now).encode())
         for name in (METRICS, CARD):
             (folder.path / name).unlink(missing_ok=True)
-        return now
 
     def _change(self, did: str, now: Rollout, then: Rollout, candidate: Path | None = None) -> Rollout:
         """Puts a change in place; where Triton does not take it, everything is put back."""
         folder, then = self._folder, then._replace(revision=now.revision + 1)
+        self._adopt(now)
         added = max(then.asked) if candidate is not None else None
         before = folder.config.read_bytes()
         try:

@@ -31,9 +31,10 @@ Figures = Mapping[str, Figure]
 
 
 class _Test(msgspec.Struct):
-    figures: dict[str, dict[str, tuple[float, float, float] | float]] = {}
+    #: By model; what else stands beside the figures is passed over.
+    figures: dict[str, dict[str, Any]] = {}
     #: The served model's figure less another's, on the same rows.
-    differences: dict[str, dict[str, tuple[float, float, float] | float]] = {}
+    differences: dict[str, Any] = {}
 
 
 class Metrics(msgspec.Struct):
@@ -87,9 +88,13 @@ def read_figures(folder: Path) -> Metrics:
         raise ShippingError(f"{file} is not as `forestay train` writes it: {error}") from error
 
 
-def _figures(told: Mapping[str, tuple[float, float, float] | float]) -> Figures:
-    """Returns figures; one that comes without an interval is as wide as itself."""
+def _figures(told: Any) -> Figures:
+    """Returns the figures among what is told; one that comes without an interval is as wide as itself."""
+    if not isinstance(told, Mapping):
+        return {}
+    listed = {name: value if isinstance(value, list) else [value] * 3 for name, value in told.items()}
     return {
-        name: Figure(*value) if isinstance(value, tuple) else Figure(value, value, value)
-        for name, value in told.items()
+        name: Figure(*value)
+        for name, value in listed.items()
+        if len(value) == len(Figure._fields) and all(isinstance(one, int | float) for one in value)
     }

@@ -40,13 +40,14 @@ class TritonServer:
         self._settings = settings
 
     def check(self) -> None:
-        """Makes sure, before anything is changed, that a server is there and serves the model.
+        """Makes sure, before anything is changed, that a server is there.
 
         Raises:
-            ShippingError: none is, or it does not.
+            ShippingError: none is.
         """
         with self._client() as client:
-            client.get_model_config(self._settings.model, as_json=True, client_timeout=_PATIENCE)
+            if not client.is_server_live(client_timeout=_PATIENCE):
+                raise ShippingError(f"Triton at {self._settings.url} answers, but is not live: look at its log")
 
     def take(self, then: Rollout) -> None:
         """See `Server.take`.

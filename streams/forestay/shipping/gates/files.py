@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forestay.core.decision.model_input import INPUT_DIGEST
+from forestay.shell.scorer import MAX_ROWS
 from forestay.shipping.figures import Metrics
 from forestay.shipping.folder import GRAPH
 from forestay.shipping.gates.verdict import Outcome, Verdict, judged
@@ -33,6 +34,8 @@ def whole(folder: Path, config: Any, metrics: Metrics, name: str) -> Verdict:
         faults.append(f"config.pbtxt is of the model {config.name!r}, the repository's is {name!r}")
     if config.backend != "onnxruntime":
         faults.append(f"config.pbtxt names the backend {config.backend!r}, not onnxruntime")
+    if config.max_batch_size < MAX_ROWS:
+        faults.append(f"config.pbtxt takes {config.max_batch_size} rows, a worker sends up to {MAX_ROWS}")
     for file, told in (("config.pbtxt", declared.get("model_version")), ("metrics.json", metrics.model_version)):
         if told != version:
             faults.append(f"{file} is of version {told}, model.onnx of {version}: they were not made together")
