@@ -122,7 +122,7 @@ async def test_factors_and_curve_come_with_the_probability(scoring: Open) -> Non
     assert answer.survival == Survival((12, 168), (9_000, 6_000))
 
 
-@pytest.mark.parametrize("curve", [[0.5, 0.9], [math.nan, 0.1], [1.5, 0.1]])
+@pytest.mark.parametrize("curve", [[0.5, 0.9], [math.nan, 0.1], [1.5, 0.1], [1e30, 0.1], [0.1, -1e30]])
 async def test_what_is_no_curve_is_left_out(scoring: Open, curve: list[float]) -> None:
     server = StandIn({"1": says(0.25, contributions=[math.inf, 0.0], survival=curve)}, Rollout(1))
     server.outputs = ["churn_probability", "contributions", "survival"]

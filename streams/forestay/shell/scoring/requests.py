@@ -10,7 +10,6 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from forestay.core.decision.answer import Answer
 from forestay.core.decision.model_input import ModelInput
-from forestay.core.errors import StateError
 from forestay.core.survival import PARTS, Survival
 from forestay.shell.scoring.served import CONTRIBUTIONS, OUTPUT, SURVIVAL, Version
 from forestay_schemas.retention_action import Factor
@@ -66,12 +65,10 @@ def _curve(hours: tuple[int, ...], row: Matrix) -> Survival | None:
     """Returns the curve in whole shares, None where it is none."""
     if not np.isfinite(row).all():
         return None
-    curve = Survival(hours, tuple(np.rint(row.astype(np.float64) * PARTS).astype(np.int64).tolist()))
-    try:
-        curve.check()
-    except StateError:
-        return None
-    return curve
+    # What lies far outside is no share, and would be no whole number either.
+    parts = np.rint(np.clip(row.astype(np.float64), -1, 2) * PARTS)
+    curve = Survival(hours, tuple(parts.astype(np.int64).tolist()))
+    return curve if curve.is_curve() else None
 
 
 def _matrix(result: Any, output: str, rows: int, columns: int) -> Matrix:
