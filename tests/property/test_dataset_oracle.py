@@ -1,7 +1,8 @@
-"""Who is asked about, labels, censoring and splits: those of brute force over the events, ids linked or not."""
+"""Who is asked about, labels, spends, censoring, splits: those of brute force over the events, ids linked or not."""
 
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +17,7 @@ from forestay.dataset.plan import Label, Plan, Split
 
 #: Of three partitions, the first and third are in one, the others in another.
 USERS = ["anna", "bert", "cookie", "device"]
-Labels = tuple[float | None, ...]
+Outcomes = tuple[float | None, ...]
 
 
 def events() -> st.SearchStrategy[list[Click]]:
@@ -29,7 +30,8 @@ def events() -> st.SearchStrategy[list[Click]]:
         st.sampled_from(USERS),
         st.sampled_from(["purchase", "purchase", "view_item", "refund"]),
         st.integers(0, 14),
-        st.sampled_from([0, 1, 2, 10]),
+        # Three times 0.1 is 0.3 to the cent alone.
+        st.sampled_from([0, 0.1, 1, 2, 10]),
         st.sampled_from([None, None, *USERS]),
     )
     return st.lists(one, min_size=1, max_size=20)
@@ -98,8 +100,8 @@ def text(one: Click) -> bytes:
     return json.dumps(one, separators=(",", ":")).encode()
 
 
-def wanted(clicks: list[Click], plan: Plan, known_until: int) -> dict[Key, tuple[Split, Labels, int]]:
-    """Returns of each row its split, labels, and how many events count by then."""
+def wanted(clicks: list[Click], plan: Plan, known_until: int) -> dict[Key, tuple[Split, Outcomes, Outcomes, int]]:
+    """Returns of each row its split, labels, spends, and how many events count by then."""
     counted = once(clicks)
     rows = {}
     for cutoff in plan.cutoffs:
@@ -110,11 +112,14 @@ def wanted(clicks: list[Click], plan: Plan, known_until: int) -> dict[Key, tuple
                 if one["ts"] <= cutoff and owner_at(clicks, one["user_id"], cutoff, plan) == user
             ]
             if any(counts(one, plan) and one["ts"] >= cutoff - plan.observed for one in mine):
-                labels = tuple(
-                    label(clicks, plan, user, cutoff, span) if cutoff + span <= known_until else None
-                    for span in plan.horizons
+                labels, spends = (
+                    tuple(
+                        ask(clicks, plan, user, cutoff, span) if cutoff + span <= known_until else None
+                        for span in plan.horizons
+                    )
+                    for ask in (label, spend)
                 )
-                rows[Key(user, cutoff)] = split(plan, cutoff), labels, len(mine)
+                rows[Key(user, cutoff)] = split(plan, cutoff), labels, spends, len(mine)
     return rows
 
 
@@ -122,27 +127,36 @@ def counts(one: Click, plan: Plan) -> bool:
     return plan.label is Label.NO_EVENT or one["event"] == "purchase"
 
 
-def label(clicks: list[Click], plan: Plan, user: str, cutoff: int, span: int) -> float:
+def window(clicks: list[Click], plan: Plan, user: str, cutoff: int, span: int) -> list[Click]:
+    """What the person did after the cutoff and before its end, by what was said until then of who they are."""
     end = cutoff + span
     person = owner_at(clicks, user, end - 1, plan)
-    after = [
+    return [
         one
         for one in once(clicks)
-        if cutoff < one["ts"] < end
-        and counts(one, plan)
-        and owner_at(clicks, one["user_id"], end - 1, plan) == person
+        if cutoff < one["ts"] < end and owner_at(clicks, one["user_id"], end - 1, plan) == person
     ]
+
+
+def cents(bought: Iterable[Click]) -> int:
+    return sum(int(Decimal(str(one["price"])) * 100) for one in bought if one["event"] == "purchase")
+
+
+def spend(clicks: list[Click], plan: Plan, user: str, cutoff: int, span: int) -> float:
+    return cents(window(clicks, plan, user, cutoff, span)) / 100
+
+
+def label(clicks: list[Click], plan: Plan, user: str, cutoff: int, span: int) -> float:
+    after = window(clicks, plan, user, cutoff, span)
     if plan.label is not Label.LESS_SPEND:
-        return 0.0 if after else 1.0
+        return 0.0 if any(counts(one, plan) for one in after) else 1.0
     before = [
-        one["price"]
+        one
         for one in once(clicks)
-        if cutoff - plan.observed <= one["ts"] <= cutoff
-        and one["event"] == "purchase"
-        and owner_at(clicks, one["user_id"], cutoff, plan) == user
+        if cutoff - plan.observed <= one["ts"] <= cutoff and owner_at(clicks, one["user_id"], cutoff, plan) == user
     ]
-    a_day = Fraction(sum(before), plan.observed)
-    return float(Fraction(sum(one["price"] for one in after), span) < Fraction(plan.spend_share) * a_day)
+    usual = Fraction(cents(before), plan.observed)
+    return float(Fraction(cents(after), span) < Fraction(plan.spend_share) * usual)
 
 
 def split(plan: Plan, cutoff: int) -> Split:
@@ -171,6 +185,13 @@ LINK = click("e9", "anna", "view_item", START + 2 * DAY, anonymous_id="device")
 @example([BOUGHT, BOUGHT | {"event_id": "e2", "ts": START + 4 * DAY}], of(2), None)
 @example([BOUGHT, BOUGHT | {"event_id": "e2", "ts": START + 2 * DAY}], of(2), 8)
 @example([BOUGHT, BOUGHT | {"event_id": "e2", "ts": START + 4 * DAY - 1}], of(2), 7)
+# Free of charge; given back; three times 0.1; looked at, where any event counts.
+@example([BOUGHT, BOUGHT | {"event_id": "e2", "ts": START + 3 * DAY, "price": 0}], of(2), 60)
+@example(
+    [BOUGHT, BACK | {"user_id": "bert"}, BACK | {"user_id": "bert", "event_id": "e7", "event": "refund"}], of(2), 60
+)
+@example([BOUGHT, *(BACK | {"user_id": "bert", "event_id": f"e{n}", "price": 0.1} for n in range(2, 5))], of(2), 60)
+@example([BOUGHT, BACK | {"user_id": "bert", "event": "view_item"}], of(2, label=Label.NO_EVENT), 60)
 # One event id twice; the order before is as old as it may be.
 @example([BOUGHT, BOUGHT | {"ts": START + 3 * DAY}], of(2), 60)
 @example([BOUGHT], Plan((START + 5 * DAY,), (DAY,), 5 * DAY, Label.LESS_SPEND), 60)
@@ -186,5 +207,5 @@ def test_rows_are_those_of_brute_force(clicks: list[Click], plan: Plan, half_day
     end = known_until or max(one["ts"] for one in known)
     rows = rows_of(clicks, plan, known_until)
     total = FEATURE_NAMES.index("events_total")
-    found = {key: (row.split, row.labels, int(row.input.features[total])) for key, row in rows.items()}
+    found = {key: (row.split, row.labels, row.spends, int(row.input.features[total])) for key, row in rows.items()}
     assert found == wanted(known, plan, end)

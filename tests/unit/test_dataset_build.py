@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from support.builders import START, Click, click
 from support.training_sets import WISHES, Key, made, parts, rows_of, table, write_events
@@ -70,10 +72,18 @@ def test_what_is_written_is_what_was_made(events: Path, tmp_path: Path) -> None:
     for row in found.to_pylist():
         wanted = expected[Key(row["user_id"], round(row["at"].timestamp() * 1000))]
         assert (row["split"], (row["churned_14d"], row["churned_28d"])) == (wanted.split, wanted.labels)
+        # Prices are halves: 32-bit floats hold them.
+        assert (row["spend_14d"], row["spend_28d"]) == wanted.spends
         for name, array in wanted.input._asdict().items():
             assert np.array(row[name], array.dtype).tobytes() == array.tobytes()
     assert set(found.column("split").to_pylist()) == {"train", "validation", "test", "gap"}
     assert found.column("churned_28d").null_count > found.column("churned_14d").null_count > 0
+    for name in ("14d", "28d"):
+        churned, spend = found.column(f"churned_{name}"), found.column(f"spend_{name}")
+        assert spend.type == pa.float32()
+        assert spend.is_null().equals(churned.is_null())
+        # Nothing is free here: who has not ordered has spent nothing, who has, something.
+        assert pc.equal(spend, 0).cast(pa.float32()).equals(churned)
 
 
 def test_the_manifest_says_what_is_there(events: Path, tmp_path: Path) -> None:
@@ -82,6 +92,9 @@ def test_the_manifest_says_what_is_there(events: Path, tmp_path: Path) -> None:
     assert manifest == json.loads(json.dumps(built.manifest))
     found = table(tmp_path / "set").to_pylist()
     assert manifest["input_digest"] == INPUT_DIGEST
+    assert manifest["format"] == "forestay-dataset/2"
+    assert manifest["label"] == {"churned": "no_order", "columns": ["churned_14d", "churned_28d"]}
+    assert manifest["spend"] == {"columns": ["spend_14d", "spend_28d"]}
     assert len(manifest["features"]) == FEATURE_COUNT
     for split in Split:
         mine = [row for row in found if row["split"] == split]

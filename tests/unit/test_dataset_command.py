@@ -39,6 +39,20 @@ def test_a_person_reads_rows_and_rates(events: Path, tmp_path: Path) -> None:
     assert told.stderr.splitlines()[-1] == f"16 parts in {tmp_path / 'set'}; 2 rows made again, and the same"
 
 
+def test_many_labels_are_a_row_each_and_fit_a_narrow_terminal(events: Path, tmp_path: Path) -> None:
+    days = range(10, 23)
+    horizons = [word for day in days for word in ("--horizon", f"{day}d")]
+    bounds = ["--cutoff", "2026-02-10", "--cutoff", "2026-03-20", "--test-from", "2026-03-20", "--obs", "100d"]
+    told = dataset(events, *FEB, *bounds, *horizons, "--workers", "1", "--out", tmp_path / "set")
+    assert told.exit_code == 0, told.stderr
+    head, rows, *labels = told.stdout.splitlines()
+    assert (head.split(), rows.split()) == (["label", "train", "test"], ["rows", "4", "2"])
+    assert [line.split()[0] for line in labels] == [f"churned_{day}d" for day in days]
+    assert labels[0].split()[1:] == ["100.00%", "100.00%"]
+    assert labels[-1].split()[1:] == ["75.00%", "unknown", "yet"]
+    assert max(map(len, told.stdout.splitlines())) <= 80
+
+
 def test_a_machine_reads_the_manifest(events: Path, tmp_path: Path) -> None:
     series = [
         "--every",
@@ -58,6 +72,7 @@ def test_a_machine_reads_the_manifest(events: Path, tmp_path: Path) -> None:
     assert manifest == json.loads((tmp_path / "deep" / "set" / "manifest.json").read_text())
     assert manifest["cutoffs"] == [f"2026-01-{day:02d}T00:00:00.000Z" for day in (2, 16, 30)]
     assert manifest["label"] == {"churned": "no_event", "columns": ["churned_60d"]}
+    assert manifest["spend"] == {"columns": ["spend_60d"]}
     assert manifest["left_out"] == {"no_events": 1, "later": 0}
     rows = pq.read_table(tmp_path / "deep" / "set" / "rows")
     assert rows.num_rows == manifest["rows"]["train"] == 6

@@ -8,10 +8,12 @@ from support.builders import SOURCES, START, TOPIC, Click, catalogue, click, sou
 from support.datasets import Fed, Share, online_retail
 from support.training_sets import Key, rows_of
 
+from forestay.core.feature_set import FEATURE_NAMES
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR, MINUTE
 from forestay.dataset.plan import Label, Plan
+from forestay.dataset.tables import Row
 from forestay_schemas.types import TriggerKind
 
 Input = tuple[bytes, ...]
@@ -39,13 +41,31 @@ def served(records: Sequence[Fed], rules: Rules) -> dict[Key, tuple[TriggerKind,
     return {key: one for key, one in found.items() if key.user_id not in late}
 
 
+def end_of_day(moment: int) -> int:
+    """The last millisecond before a day after the moment."""
+    return moment + DAY - 1
+
+
+def spent(row: Row) -> float:
+    """What the model is told the user has spent until then."""
+    return float(row.input.features[FEATURE_NAMES.index("spend_total")])
+
+
 def compare(clicks: Sequence[Click], live: dict[Key, tuple[TriggerKind, Input]]) -> set[TriggerKind]:
-    """Compares live inputs with rows at their moments; returns what had triggered them."""
-    moments = sorted({key.cutoff for key in live})
-    plan = Plan(tuple(moments), (DAY,), 730 * DAY, Label.NO_EVENT)
+    """Compares live inputs with rows at their moments; returns what had triggered them.
+
+    What a row says is spent within a day is what the model is told of more at the end of that day.
+    """
+    moments = {key.cutoff for key in live}
+    plan = Plan(tuple(sorted(moments | {end_of_day(one) for one in moments})), (DAY,), 730 * DAY, Label.NO_EVENT)
     rows = rows_of(clicks, plan, known_until=max(one["ts"] for one in clicks) + 365 * DAY)
     made = {key: tuple(array.tobytes() for array in rows[key].input) for key in live}
     assert made == {key: content for key, (_, content) in live.items()}
+    spends = {key: rows[key].spends[0] for key in live}
+    assert spends == {
+        key: pytest.approx(spent(rows[Key(key.user_id, end_of_day(key.cutoff))]) - spent(rows[key])) for key in live
+    }
+    assert any(spends.values())
     return {kind for kind, _ in live.values()}
 
 

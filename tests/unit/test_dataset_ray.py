@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.training_sets import WISHES, made, parts, write_events
+from support.training_sets import WISHES, made, parts, table, write_events
 from test_dataset_build import CLICKS, PLAN
 
 from forestay.core.errors import ForestayError
@@ -61,6 +61,8 @@ def test_two_nodes_make_the_same_bytes(cluster: Any, tmp_path: Path) -> None:
     made(events, PLAN, tmp_path / "here")
     made(events, PLAN, tmp_path / "there", ON_RAY)
     assert parts(tmp_path / "here") == parts(tmp_path / "there")
+    spent = table(tmp_path / "there").column("spend_28d")
+    assert 0 < spent.null_count < len(spent)
     manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in ("here", "there")]
     assert manifests[0] == manifests[1]
 

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from forestay.cli.console import console, printable, table
 from forestay.cli.featuring import rules_of, say_problems
@@ -18,6 +18,12 @@ from forestay.dataset.plan import Label, Plan, Split, every, parse_span
 from forestay.history.moment import parse_moment
 from forestay.history.reading import EventFile
 from forestay.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+#: Labels side by side; more of them do not fit into 80 columns.
+_BESIDE: Final = 4
 
 
 class Asked(NamedTuple):
@@ -99,16 +105,33 @@ def _moment(text: str | None) -> int | None:
 
 
 def show(manifest: dict[str, Any], out: Path) -> None:
-    """Shows rows and churn rates by split."""
-    names = manifest["label"]["columns"]
-    rows = table("split", "rows", *names, right=("rows", *names))
-    for split in Split:
-        count = manifest["rows"][split]
-        if count:
-            rates = (manifest["labels"][name][split]["churn_rate"] for name in names)
-            rows.add_row(
-                str(split), f"{count:,}", *("unknown yet" if rate is None else f"{rate:.2%}" for rate in rates)
-            )
-    console().print(rows)
+    """Shows rows and churn rates by split: a row a split, or a row a label where they are many."""
+    console().print((_by_split if len(manifest["label"]["columns"]) <= _BESIDE else _by_label)(manifest))
     parts, again = len(manifest["parts"]), manifest["leakage"]["rows_made_again"]
     sys.stderr.write(f"{parts} parts in {printable(str(out))}; {again:,} rows made again, and the same\n")
+
+
+def _by_split(manifest: dict[str, Any]) -> "Table":
+    names = manifest["label"]["columns"]
+    shown = table("split", "rows", *names, right=("rows", *names))
+    for split in _splits(manifest):
+        shown.add_row(split, f"{manifest['rows'][split]:,}", *(_rate(manifest, name, split) for name in names))
+    return shown
+
+
+def _by_label(manifest: dict[str, Any]) -> "Table":
+    splits = _splits(manifest)
+    shown = table("label", *splits, right=splits)
+    shown.add_row("rows", *(f"{manifest['rows'][split]:,}" for split in splits))
+    for name in manifest["label"]["columns"]:
+        shown.add_row(name, *(_rate(manifest, name, split) for split in splits))
+    return shown
+
+
+def _splits(manifest: dict[str, Any]) -> list[str]:
+    return [str(split) for split in Split if manifest["rows"][split]]
+
+
+def _rate(manifest: dict[str, Any], name: str, split: str) -> str:
+    rate = manifest["labels"][name][split]["churn_rate"]
+    return "unknown yet" if rate is None else f"{rate:.2%}"

@@ -1,13 +1,27 @@
-"""Who has left: labels from the events of a user's ids, apart from everything the model is given.
+"""Who has left, and what was spent: from the events of a user's ids, apart from everything the model is given.
 
-The window of a label holds what lies after the cutoff and before cutoff + horizon, both ends left out.
+The window of both holds what lies after the cutoff and before cutoff + horizon, both ends left out.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 from forestay.core.event import NEVER, PURCHASE, Event
 from forestay.dataset.plan import Label, Plan
+
+
+class Outcome(NamedTuple):
+    """What came of a user within a horizon: 1.0 has left, 0.0 has not; and what was spent, in the currency.
+
+    Both are None where the data end too early.
+    """
+
+    churned: float | None
+    spend: float | None
+
+
+UNKNOWN: Final = Outcome(None, None)
 
 
 class Activity:
@@ -55,7 +69,7 @@ def is_active(plan: Plan, cutoff: int, before: Sequence[Activity]) -> bool:
 
 
 def is_known(cutoff: int, horizon: int, known_until: int) -> bool:
-    """Says whether a label can be known where events are, up to `known_until`.
+    """Says whether an outcome can be known where events are, up to `known_until`.
 
     Where the window reaches further nobody is labelled, not even who came back already: or those who come back early
     would be too many.
@@ -63,16 +77,18 @@ def is_known(cutoff: int, horizon: int, known_until: int) -> bool:
     return cutoff + horizon <= known_until
 
 
-def churned(plan: Plan, cutoff: int, horizon: int, before: Sequence[Activity], after: Sequence[Activity]) -> float:
-    """Returns 1.0 for a user who has left by cutoff + horizon, 0.0 for one who has not.
+def outcome(plan: Plan, cutoff: int, horizon: int, before: Sequence[Activity], after: Sequence[Activity]) -> Outcome:
+    """Returns what came of a user by cutoff + horizon.
 
     `before` is of the ids that are the user's at the cutoff, `after` of those that are within the window. The usual
     spend is that of the `observed` time before the cutoff, as much of it as the horizon is long; who usually spends
     nothing does not spend less.
     """
     end = cutoff + horizon
-    if plan.label is not Label.LESS_SPEND:
-        return float(not any(one.count(cutoff, end) for one in after))
-    usual = sum(one.spent(cutoff - plan.observed - 1, cutoff + 1) for one in before)
     spent = sum(one.spent(cutoff, end) for one in after)
-    return float(spent * plan.observed < plan.spend_share * (usual * horizon))
+    if plan.label is not Label.LESS_SPEND:
+        left = not any(one.count(cutoff, end) for one in after)
+    else:
+        usual = sum(one.spent(cutoff - plan.observed - 1, cutoff + 1) for one in before)
+        left = spent * plan.observed < plan.spend_share * (usual * horizon)
+    return Outcome(float(left), spent / 100)

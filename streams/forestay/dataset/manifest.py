@@ -11,10 +11,10 @@ from forestay.core.feature_set import FEATURE_NAMES
 from forestay.dataset.leakage import Counted, Separation
 from forestay.dataset.partitioning import Divided
 from forestay.dataset.plan import Label, Plan, Split, moment_text, span_text
-from forestay.dataset.tables import SHAPES, label_columns
+from forestay.dataset.tables import SHAPES, label_columns, spend_columns
 
 #: Other columns, or others' meaning, are another format.
-FORMAT: Final = "forestay-dataset/1"
+FORMAT: Final = "forestay-dataset/2"
 _READ: Final = 1 << 20
 
 
@@ -57,6 +57,7 @@ def plan_facts(plan: Plan, known_until: int) -> dict[str, Any]:
         "number_columns": list(NUMBER_COLUMNS),
         "label": {"churned": plan.label, "columns": label_columns(plan)}
         | ({"spend_share": plan.spend_share} if plan.label is Label.LESS_SPEND else {}),
+        "spend": {"columns": spend_columns(plan)},
         "cutoffs": [moment_text(cutoff) for cutoff in plan.cutoffs],
         "horizons": [span_text(horizon) for horizon in plan.horizons],
         "observed": span_text(plan.observed),

@@ -9,7 +9,7 @@ from forestay.core.errors import ForestayError
 from forestay.core.event import Event
 from forestay.core.hashing import unit_interval
 from forestay.core.state.user_state import UserState
-from forestay.dataset.labels import Activity, churned, is_active, is_known
+from forestay.dataset.labels import UNKNOWN, Activity, Outcome, is_active, is_known, outcome
 from forestay.dataset.partitioning import ids_by_owner
 from forestay.dataset.plan import Plan, moment_text, split_of
 from forestay.dataset.tables import Row
@@ -63,8 +63,9 @@ class PartitionRows:
         for cutoff, made in zip(wanted, self._inputs(user_id, wanted), strict=True):
             if not self.made_again or unit_interval("made again", user_id, str(cutoff.at)) < _MADE_AGAIN:
                 self._make_again(user_id, cutoff, made)
-            labels = tuple(self._label(user_id, cutoff, horizon) for horizon in self._plan.horizons)
-            yield Row(user_id, cutoff.at, split_of(self._plan, cutoff.at), labels, made)
+            came = [self._outcome(user_id, cutoff, horizon) for horizon in self._plan.horizons]
+            labels, spends = tuple(one.churned for one in came), tuple(one.spend for one in came)
+            yield Row(user_id, cutoff.at, split_of(self._plan, cutoff.at), labels, spends, made)
 
     # -- who, when -------------------------------------------------------------------------------------
 
@@ -121,16 +122,16 @@ class PartitionRows:
 
     # -- what came of it -----------------------------------------------------------------------------------
 
-    def _label(self, user_id: str, cutoff: _Cutoff, horizon: int) -> float | None:
+    def _outcome(self, user_id: str, cutoff: _Cutoff, horizon: int) -> Outcome:
         if not is_known(cutoff.at, horizon, self._known_until):
-            return None
+            return UNKNOWN
         before = [self._activity(one) for one in cutoff.ids]
         # An id that turns out to be a user's within the window, before its end, is that user all along.
         last = cutoff.at + horizon - 1
         owned = self._owned.get(user_id)
         person = owned.owner if owned is not None and owned.since <= last else user_id
         after = [self._activity(one) for one in self._ids(person, last)]
-        return churned(self._plan, cutoff.at, horizon, before, after)
+        return outcome(self._plan, cutoff.at, horizon, before, after)
 
     # -- no row knows what comes after it --------------------------------------------------------------------
 

@@ -26,18 +26,27 @@ _TYPES: Final = {"step_tokens": pa.int32(), "step_numbers": pa.float32(), "featu
 
 
 class Row(NamedTuple):
-    """One user at one cutoff; `labels` has one for each horizon, None where the data ends too early."""
+    """One user at one cutoff.
+
+    `labels` and `spends` (in the currency) have one for each horizon, both None where the data end too early.
+    """
 
     user_id: str
     cutoff: int
     split: Split
     labels: tuple[float | None, ...]
+    spends: tuple[float | None, ...]
     input: ModelInput
 
 
 def label_columns(plan: Plan) -> list[str]:
     """Returns the names of the labels' columns, one for each horizon."""
     return [f"churned_{span_text(horizon)}" for horizon in plan.horizons]
+
+
+def spend_columns(plan: Plan) -> list[str]:
+    """Returns the names of the columns of what was spent, one for each horizon."""
+    return [f"spend_{span_text(horizon)}" for horizon in plan.horizons]
 
 
 def schema(plan: Plan) -> pa.Schema:
@@ -50,8 +59,8 @@ def schema(plan: Plan) -> pa.Schema:
         pa.field(name, pa.list_(pa.field("element", _TYPES[name], nullable=False), prod(shape)), nullable=False)
         for name, shape in SHAPES.items()
     ]
-    labels = [pa.field(name, pa.float32()) for name in label_columns(plan)]
-    return pa.schema([*fixed, pa.field("split", pa.string(), nullable=False), *labels, *arrays])
+    outcomes = [pa.field(name, pa.float32()) for name in (*label_columns(plan), *spend_columns(plan))]
+    return pa.schema([*fixed, pa.field("split", pa.string(), nullable=False), *outcomes, *arrays])
 
 
 def write_part(rows: Iterable[Row], plan: Plan, into: IO[bytes]) -> int:
@@ -69,13 +78,13 @@ def write_part(rows: Iterable[Row], plan: Plan, into: IO[bytes]) -> int:
 
 def _batch(rows: list[Row], columns: pa.Schema) -> pa.RecordBatch:
     inputs = stack([row.input for row in rows])
-    labels = zip(*(row.labels for row in rows), strict=True)
+    outcomes = zip(*((*row.labels, *row.spends) for row in rows), strict=True)
     return pa.RecordBatch.from_arrays(
         [
             pa.array([row.user_id for row in rows], pa.string()),
             pa.array([row.cutoff for row in rows], pa.int64()).cast(columns.field("at").type),
             pa.array([str(row.split) for row in rows], pa.string()),
-            *(pa.array(one, pa.float32()) for one in labels),
+            *(pa.array(one, pa.float32()) for one in outcomes),
             *(_lists(array, columns.field(name).type) for name, array in inputs._asdict().items()),
         ],
         schema=columns,

@@ -102,11 +102,11 @@ def dataset(
 ) -> None:
     r"""Make a training set: what the model is sent, point in time, with labels.
 
-    A row is an active user at a cutoff: the arrays a worker would have sent to the model, a label for each horizon
-    (1 has left, 0 has not, null where the data end too early), and what the row is for: train, validation, test, or
-    gap where its label looks into what models are judged on. Files are as for `forestay features`. The same files
-    and flags are the same bytes, whatever engine and number of workers. Nothing is left in FOLDER if a check for
-    leakage fails. docs/dataset.md says more.
+    A row is an active user at a cutoff: the arrays a worker would have sent to the model, for each horizon a label
+    (1 has left, 0 has not) and what was spent, both null where the data end too early, and what the row is for:
+    train, validation, test, or gap where its label looks into what models are judged on. Files are as for
+    `forestay features`. The same files and flags are the same bytes, whatever engine and number of workers. Nothing
+    is left in FOLDER if a check for leakage fails. docs/dataset.md says more.
 
     TIME is RFC 3339, a date, or epoch ms; SPAN is days or hours: 14d, 36h.
 
