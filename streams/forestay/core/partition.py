@@ -34,6 +34,7 @@ from forestay.core.state.user_state import UserState, apply_event, count_event
 from forestay.core.units import MINUTE
 from forestay.core.users import Users
 from forestay.core.waking import Coordinates, Waking
+from forestay.core.watch.seen import Seen
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import RetentionAction, Trigger
 from forestay_schemas.types import TriggerKind
@@ -62,7 +63,7 @@ class Applied(NamedTuple):
 
     An identity record goes to the partition of its key. `late` of the dead letters came too late. `taken` is how many
     records were applied; the rest is to be given again. `flood` is set if so many failed that the line must stop
-    once these are written.
+    once these are written. `seen` counts what is in the fields of the events applied.
     """
 
     situations: list[Situation]
@@ -71,6 +72,7 @@ class Applied(NamedTuple):
     identity: list[OutputRecord]
     late: int
     taken: int
+    seen: Seen
     flood: FloodError | None = None
 
 
@@ -121,6 +123,7 @@ class Partition:
         self._features: list[OutputRecord] = []
         self._identity: list[OutputRecord] = []
         self._most_woken = ALL
+        self._seen = Seen()
 
     @property
     def clock(self) -> int:
@@ -169,6 +172,7 @@ class Partition:
         identity: list[OutputRecord] = []
         self._features, self._identity = features, identity
         self._deciding.begin()
+        self._seen = self._seen.following()
         self._most_woken = most_woken
         late, taken = self._late, 0
         flood: FloodError | None = None
@@ -202,7 +206,7 @@ class Partition:
                 break
         self.positions[topic] = expected
         situations = self._deciding.situations
-        return Applied(situations, dead_letters, features, identity, self._late - late, taken, flood)
+        return Applied(situations, dead_letters, features, identity, self._late - late, taken, self._seen, flood)
 
     def _decode(self, record: Record, now: i64) -> Event:
         if isinstance(record, BatchRecord):
@@ -260,6 +264,7 @@ class Partition:
     def _take_in(self, state: UserState, event: Event, topic: str, offset: i64) -> None:
         """Asks for what follows from an event that was counted for the user."""
         user_id, ts = event.user_id, event.ts
+        self._seen.see(event)
         self._waking.look_after(state, event)
         other = event.anonymous_id
         if other is not None:

@@ -8,10 +8,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from forestay.core.decision.situation import Situation
+from forestay.core.decision.answer import Answer
 from forestay.core.identity.identity_record import Move, decode_identity
+from forestay.core.partition import Applied
 from forestay.core.record import OutputRecord, Record, SourceRecord
-from forestay.core.units import to_datetime
+from forestay.core.units import MINUTE, to_datetime
 from forestay.rerun.lane import Batch, Lane, Plan
 from forestay.rerun.outputs import Sink
 from forestay.rerun.scores import Scores
@@ -19,27 +20,45 @@ from forestay_schemas import ClockRecord
 
 #: Rows taken at once: enough for whole requests to the model, few enough to hold.
 ROWS: Final = 8_000
+#: Rows taken at once, and milliseconds of recorded time they may lie in, where somebody looks on.
+_OBSERVED_ROWS: Final = 500
+_OBSERVED_SPAN: Final = 5 * MINUTE
+_FOREVER: Final = 2**62
 #: Records of a partition after which what is not in use is packed.
 _CHECKPOINT: Final = 20_000
 
 #: Called with the topic and its records before they are applied.
 Prepare = Callable[[str, Sequence[Record]], None]
+#: Called with a batch that was decided: partition, its clock (milliseconds), what was applied, and the answers.
+Observe = Callable[[int, int, Applied, Sequence[Answer]], None]
 
 
 class EventTime:
     """All partitions of a rerun."""
 
     def __init__(
-        self, plan: Plan, scores: Scores, sink: Sink, *, rows: int = ROWS, prepare: Prepare | None = None
+        self,
+        plan: Plan,
+        scores: Scores,
+        sink: Sink,
+        *,
+        rows: int = ROWS,
+        prepare: Prepare | None = None,
+        observe: Observe | None = None,
     ) -> None:
-        """`rows` are taken at once; `prepare` sees to what the plan's decoder needs."""
+        """`rows` are taken at once; `prepare` sees to what the plan's decoder needs; `observe` is told of batches.
+
+        What is observed is taken in the small batches of a worker: no more than some minutes of time.
+        """
         self.records = 0
         self.lanes: dict[int, Lane] = {}
         self._plan = plan
         self._scores = scores
         self._sink = sink
-        self._rows = rows
+        self._rows = rows if observe is None else _OBSERVED_ROWS
+        self._span = _FOREVER if observe is None else _OBSERVED_SPAN
         self._prepare = prepare
+        self._observe = observe
         self._queues: dict[int, deque[Batch]] = defaultdict(deque)
         self._identity: list[OutputRecord] = []
         #: Next offsets of the identity topic, by partition, and ids whose events are sent on to another.
@@ -73,12 +92,19 @@ class EventTime:
         part: list[SourceRecord] = []
         merges, every = self._plan.rules.merge_identities, self._plan.decoder is not None
         for row in rows:
+            if self._ends(part, row):
+                yield part
+                part = []
             part.append(row)
             is_last = merges and (every or _names_another(row.value) or row.key in self._moved)
             if is_last or len(part) >= self._rows:
                 yield part
                 part = []
         yield part
+
+    def _ends(self, part: Sequence[SourceRecord], row: SourceRecord) -> bool:
+        """Says whether a row begins a span of time that its part should not reach into."""
+        return bool(part) and row.timestamp // self._span > part[0].timestamp // self._span
 
     def _work_off(self, part: Sequence[SourceRecord], *, count: bool = True) -> None:
         for row in part:
@@ -107,16 +133,19 @@ class EventTime:
         """Works off the queues: a batch of every partition at a time, scored together."""
         while any(self._queues.values()):
             numbers = [number for number in sorted(self._queues) if self._queues[number]]
-            situations = {number: self._apply(number) for number in numbers}
-            answers = iter(self._scores.answer([one for own in situations.values() for one in own]))
-            for number, own in situations.items():
+            batches = {number: self._apply(number) for number in numbers}
+            answers = iter(self._scores.answer([one for batch in batches.values() for one in batch.situations]))
+            for number, batch in batches.items():
                 lane = self._lane(number)
-                for made in lane.settle([next(answers) for _ in own]):
+                own = [next(answers) for _ in batch.situations]
+                for made in lane.settle(own):
                     self._sink.take(made)
+                if self._observe is not None:
+                    self._observe(number, lane.core.clock, batch, own)
                 if lane.flood is not None:
                     raise lane.flood
 
-    def _apply(self, number: int) -> Sequence[Situation]:
+    def _apply(self, number: int) -> Applied:
         queue = self._queues[number]
         batch = queue.popleft()
         if self._prepare is not None:
@@ -125,7 +154,7 @@ class EventTime:
         self._identity += applied.identity
         if applied.taken < len(batch.records) and applied.flood is None:
             queue.appendleft(batch._replace(records=batch.records[applied.taken :]))
-        return applied.situations
+        return applied
 
     def _lane(self, number: int) -> Lane:
         lane = self.lanes.get(number)

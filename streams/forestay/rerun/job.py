@@ -14,7 +14,7 @@ from forestay.core.record import SourceRecord
 from forestay.core.units import DAY
 from forestay.recording import RecordingError, RecordingMetadata
 from forestay.recording.output import FileOutput
-from forestay.rerun.event_time import EventTime
+from forestay.rerun.event_time import EventTime, Observe
 from forestay.rerun.lane import Plan
 from forestay.rerun.outputs import Digest, Digests, Kind, Sink, Tee, Writing
 from forestay.rerun.reading import Recordings
@@ -131,10 +131,11 @@ def rerun(
     quiet_days: float = 0,
     sinks: Sequence[Sink] = (),
     tell: Tell = lambda _done: None,
+    observe: Observe | None = None,
 ) -> Ran:
     """Runs the recordings through the core in the order of their time.
 
-    `quiet_days` of silence after the last row are told to every partition.
+    `quiet_days` of silence after the last row are told to every partition. `observe` is told of batches.
 
     Raises:
         ForestayError: a recording is damaged, no scores are to be had, or too many records fail.
@@ -143,7 +144,7 @@ def rerun(
     plan, digests = plan_of(settings, recordings), Digests()
     topics = [plan.sources.clickstream, plan.sources.clock]
     with prepared(settings, plan) as (plan, prepare):
-        run = EventTime(plan, scores, Tee(digests, *sinks), prepare=prepare)
+        run = EventTime(plan, scores, Tee(digests, *sinks), prepare=prepare, observe=observe)
         run.run(_telling(recordings.rows(topics), tell))
         if quiet_days:
             until = recordings.last_timestamp(topics) + round(quiet_days * DAY)

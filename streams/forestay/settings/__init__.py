@@ -30,6 +30,7 @@ from forestay.settings.loading import (
     load_settings,
     setting_names,
 )
+from forestay.settings.watch import WatchSettings
 
 __all__ = [
     "CONFIG_VARIABLE",
@@ -47,6 +48,7 @@ __all__ = [
     "TopicSettings",
     "TritonSettings",
     "ValueFormat",
+    "WatchSettings",
     "WebSettings",
     "WindowSettings",
     "WorkerSettings",

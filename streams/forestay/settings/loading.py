@@ -33,6 +33,7 @@ from forestay.settings.connections import TopicSettings, TritonSettings, WebSett
 from forestay.settings.engine import EngineSettings, FeatureSettings
 from forestay.settings.jobs import AdapterSettings, FormatSettings, RecordSettings, WorkerSettings
 from forestay.settings.kafka import KafkaSettings
+from forestay.settings.watch import WatchSettings
 from forestay.trigger_file import DEFAULT_TRIGGERS
 
 CONFIG_VARIABLE = "FORESTAY_CONFIG"
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     features: FeatureSettings = FeatureSettings()
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
+    watch: WatchSettings = WatchSettings()
     format: FormatSettings = FormatSettings()
     adapter: AdapterSettings = AdapterSettings()
     record: RecordSettings = RecordSettings()

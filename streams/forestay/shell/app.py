@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Collection, Mapping
 from typing import Any, cast
 
 import faust
@@ -23,6 +23,9 @@ from forestay.shell.engine import Engine, HandoverError
 from forestay.shell.fence import KafkaFence, OpenFence
 from forestay.shell.health import Health, Phase
 from forestay.shell.members import ReplacedError, check_not_replaced
+from forestay.shell.observing.exposition import Exposition
+from forestay.shell.observing.observer import Observer
+from forestay.shell.observing.stream_watch import StreamWatch
 from forestay.shell.pipeline import Outside
 from forestay.shell.placement import Placement
 from forestay.shell.producer_ids import FencedError, ProducerIds
@@ -33,7 +36,7 @@ from forestay.shell.scoring.report import thresholds
 from forestay.shell.sighting import Watch
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk, ChunkConsumer, ChunkTransport
-from forestay.shell.web import Answer, WebPort
+from forestay.shell.web import Answer, Page, WebPort
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ class RetentionApp(faust.App):
         json = settings.format.clickstream is ValueFormat.JSON
         self._schemas = None if json else Schemas(settings.format, settings.topics)
         placement = Placement(settings.topics.partitioner, partitions)
+        observer = self._observer()
         outside = Outside(
             self._scorer,
             self._publisher,
@@ -90,13 +94,22 @@ class RetentionApp(faust.App):
             placement,
             configuration.digest,
             self._schemas,
+            observer,
         )
         self._ids = ProducerIds(kafka)
         fence = KafkaFence(kafka, settings.topics, self._ids, self._publisher) if kafka.fenced else OpenFence()
         self.engine = Engine(settings, configuration, outside, self._fail, fence)
         self.health = Health(settings, self.engine.progress, time.monotonic)
         self._watch = Watch(self.health, self.engine, lambda: self._chunk_consumer, settings.topics.sources)
-        pages = {"/live": self._watch.live, "/ready": self._watch.ready, "/model": self._model_page}
+        exposition = Exposition(self.timings, observer, self._watch)
+        pages: dict[str, Page] = {
+            "/live": self._watch.live,
+            "/ready": self._watch.ready,
+            "/model": self._model_page,
+            "/metrics": exposition.page,
+        }
+        if observer.watch is not None:
+            pages["/drift"] = observer.watch.page
         self.web_port = WebPort(settings.web, pages)
         self._member_id = ""
         self._chunks = self.channel(maxsize=_CHUNKS)
@@ -105,6 +118,18 @@ class RetentionApp(faust.App):
             self.topics.add(self.topic(name, acks=False))
         self.on_rebalance_complete.connect(self._take_over)
         self.on_partitions_revoked.connect(self._hand_over)
+
+    def _observer(self) -> Observer:
+        if not (self.settings.watch.enabled and self.settings.engine.score_on):
+            return Observer()
+        return Observer(StreamWatch(self.settings.watch, self._declared_reference, self._owned))
+
+    def _declared_reference(self) -> str | None:
+        served = self._scorer.served
+        return None if served is None else served.current.reference
+
+    def _owned(self) -> Collection[int]:
+        return self.engine.pipelines.keys()
 
     # -- life ----------------------------------------------------------------------------------------
 

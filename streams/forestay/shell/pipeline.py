@@ -24,6 +24,7 @@ from forestay.core.partition import MOST_WOKEN, Applied, Partition, Restored
 from forestay.core.record import OutputRecord, Record
 from forestay.core.state.seal import sealed_records
 from forestay.settings import ClockSource, TopicSettings, WorkerSettings
+from forestay.shell.observing.observer import Batch, Observer
 from forestay.shell.placement import Placement
 from forestay.shell.publisher import Publisher
 from forestay.shell.registry.schemas import Schemas
@@ -60,6 +61,7 @@ class Outside(NamedTuple):
     placement: Placement
     configuration: str
     schemas: Schemas | None = None
+    observer: Observer | None = None
 
     @property
     def decoder(self) -> ValueDecoder | None:
@@ -249,6 +251,10 @@ class Pipeline:
         timings.count("actions", len(actions))
         timings.count("dead_letters", len(applied.dead_letters))
         timings.count("too_late", applied.late)
+        if outside.observer is not None:
+            with timings.stage("observe"):
+                age = None if now == NEVER else _age(records[0])
+                outside.observer.take(Batch(self.core.number, self.core.clock, applied, answers, settled, age))
         return applied.taken
 
     def _now(self) -> int:
@@ -336,3 +342,8 @@ class Pipeline:
         number = self.core.number
         if await self._outside.source.commit_positions({TP(topic, number): at for topic, at in positions.items()}):
             self._told = positions
+
+
+def _age(record: Record) -> float | None:
+    """Returns how many seconds ago a record was written, None if it does not say."""
+    return None if record.timestamp is None else max(time.time() - record.timestamp / 1000, 0.0)

@@ -16,6 +16,7 @@ import tritonclient.grpc.aio as triton
 from tritonclient.utils import InferenceServerException
 
 from forestay.core.decision.answer import Answer, ModelIdentity
+from forestay.core.decision.length_buckets import by_length, together
 from forestay.core.decision.model_input import ModelInput, stack
 from forestay.core.errors import ConfigurationError
 from forestay.settings import TritonSettings
@@ -200,8 +201,17 @@ class TritonScorer:
             return await self._ask(now.current, inputs)
 
     async def _ask(self, version: Version, inputs: Sequence[ModelInput]) -> list[Answer]:
+        batch = stack(inputs)
+        if not version.any_length:
+            return await self._request(version, batch)
+        parts = by_length(batch)
+        if len(parts) == 1:
+            return await self._request(version, parts[0].inputs)
+        return together(parts, await asyncio.gather(*(self._request(version, part.inputs) for part in parts)))
+
+    async def _request(self, version: Version, batch: ModelInput) -> list[Answer]:
         settings = self._settings
-        answers, number = await ask(self._client, settings.model, version, stack(inputs), settings.deadline_seconds)
+        answers, number = await ask(self._client, settings.model, version, batch, settings.deadline_seconds)
         # A model that declares no roll-out is asked for its newest version: that may be another now.
         if self._numbers.setdefault(version, number) != number:
             raise InferenceServerException(f"version {number} answers, not {self._numbers[version]}")

@@ -5,6 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from forestay.shell.observing.histogram import Histogram
+
 
 class Timings:
     """Sums of seconds and counts over a worker's life; cheap enough to be always on."""
@@ -13,6 +15,8 @@ class Timings:
         """Starts at zero."""
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.counts: Counter[str] = Counter()
+        #: How long each run of a stage took.
+        self.runs: defaultdict[str, Histogram] = defaultdict(Histogram)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -21,7 +25,9 @@ class Timings:
         try:
             yield
         finally:
-            self.seconds[name] += time.perf_counter() - started
+            seconds = time.perf_counter() - started
+            self.seconds[name] += seconds
+            self.runs[name].observe(seconds)
 
     def count(self, name: str, amount: int) -> None:
         """Adds to a count."""

@@ -1,4 +1,4 @@
-"""The worker's own web port: whether it lives and is ready, and which models it asks.
+"""The worker's own web port: whether it lives and is ready, which models it asks, and what it counts.
 
 Faust's, which shows tables and routes, is off.
 
@@ -8,7 +8,7 @@ On loopback it asks for nothing; on any other address for a token, which the set
 import hmac
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _LONGEST: Final = 8_190
 #: How long answers under way may take at the end (seconds).
 _SHUTDOWN: Final = 0.5
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class Answer(NamedTuple):
@@ -32,11 +33,22 @@ class Answer(NamedTuple):
     content: dict[str, Any]
 
 
+class Text(NamedTuple):
+    """A page of its own type, always with status 200."""
+
+    content: bytes
+    content_type: str
+
+
+#: What is asked at each request for a page; it must not block.
+Page = Callable[[], Answer | Text]
+
+
 class WebPort:
     """Answers on the port the settings name, if they name one."""
 
-    def __init__(self, settings: WebSettings, pages: dict[str, Callable[[], Answer]]) -> None:
-        """`pages` are asked at each request, by path; they must not block.
+    def __init__(self, settings: WebSettings, pages: Mapping[str, Page]) -> None:
+        """`pages` are asked at each request, by path.
 
         Raises:
             ConfigurationError: the token's file cannot be read.
@@ -96,17 +108,19 @@ class WebPort:
         return response
 
 
-def _handler(page: Callable[[], Answer]) -> Callable[[web.Request], Any]:
+def _handler(page: Page) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.Response:
         del request
         answer = page()
+        if isinstance(answer, Text):
+            return web.Response(body=answer.content, headers=_HEADERS | {"Content-Type": answer.content_type})
         return _answer(200 if answer.yes else 503, answer.content)
 
     return handle
 
 
 def _answer(status: int, content: dict[str, Any]) -> web.Response:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    headers = dict(_HEADERS)
     if status == 401:  # noqa: PLR2004 - the number is the name
         headers["WWW-Authenticate"] = "Bearer"
     return web.Response(

@@ -15,6 +15,8 @@ OUTPUT: Final = "churn_probability"
 #: Contributions to the log-odds by group of features, and the curve behind the probability: told by some models.
 CONTRIBUTIONS: Final = "contributions"
 SURVIVAL: Final = "survival"
+#: The inputs that have a step axis.
+STEP_INPUTS: Final = ("step_tokens", "step_numbers")
 
 
 class Version(NamedTuple):
@@ -27,6 +29,10 @@ class Version(NamedTuple):
     groups: tuple[str, ...] = ()
     #: Edges of the curve `SURVIVAL`; none where it is not told.
     hours: tuple[int, ...] = ()
+    #: Whether it takes fewer than 64 steps a user: then padding is cut off.
+    any_length: bool = False
+    #: What drift is watched against (docs/watch.md).
+    reference: str | None = None
 
     @property
     def outputs(self) -> list[str]:
@@ -35,7 +41,7 @@ class Version(NamedTuple):
         return [OUTPUT, *(name for name, columns in extra if columns)]
 
     @classmethod
-    def of(cls, number: str, facts: Mapping[str, str], name: str, outputs: frozenset[str]) -> Self:
+    def of(cls, number: str, facts: Mapping[str, str], name: str, outputs: frozenset[str], any_length: bool) -> Self:
         """Returns a version from what it says of itself; `outputs` are those Triton gives of it.
 
         Raises:
@@ -53,7 +59,8 @@ class Version(NamedTuple):
         except (KeyError, ValueError) as error:
             declared = json.dumps(dict(facts))
             raise ConfigurationError(f"model {name} declares no {error} in its config.pbtxt: {declared}") from error
-        return cls(number, identity, _listed(facts, "groups") if CONTRIBUTIONS in outputs else (), hours)
+        groups = _listed(facts, "groups") if CONTRIBUTIONS in outputs else ()
+        return cls(number, identity, groups, hours, any_length, facts.get("reference"))
 
 
 class Served(NamedTuple):
@@ -78,12 +85,15 @@ class Served(NamedTuple):
         """
         parameters = declared_parameters(dict(config))
         outputs = frozenset(output["name"] for output in config.get("output", ()))
+        any_length = _any_length(config)
         rollout = Rollout.of(parameters)
         if rollout is None:
-            return cls(Version.of("", parameters, name, outputs))
+            return cls(Version.of("", parameters, name, outputs, any_length))
 
         def version(number: int) -> Version:
-            return Version.of(str(number), version_facts(parameters, number, rollout.current), name, outputs)
+            return Version.of(
+                str(number), version_facts(parameters, number, rollout.current), name, outputs, any_length
+            )
 
         faults: list[str] = []
 
@@ -111,6 +121,12 @@ def identity(config: Mapping[str, Any], name: str) -> ModelIdentity:
         ConfigurationError: it was trained on another input than this code makes, or does not say.
     """
     return Served.of(config, name).current.model
+
+
+def _any_length(config: Mapping[str, Any]) -> bool:
+    """Says whether the steps' axis is left open: Triton's -1, as JSON a text."""
+    steps = [int(entry["dims"][0]) for entry in config.get("input", ()) if entry["name"] in STEP_INPUTS]
+    return steps == [-1] * len(STEP_INPUTS)
 
 
 def _listed(facts: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""The watch over recordings: what of it was an alarm, when, and a report."""

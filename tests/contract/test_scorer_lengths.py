@@ -1,0 +1,51 @@
+"""A model that takes any number of steps is sent no padding to speak of, and says the same."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import tritonclient.grpc.aio as triton
+from support.churn_model import NAME, lay_churn_model
+
+from forestay.core.decision.model_input import NUMBER_COLUMNS, TOKEN_COLUMNS, ModelInput, stack
+from forestay.core.families.sequence import MAX_STEPS
+from forestay.core.feature_set import FEATURE_COUNT
+from forestay.embedded.triton import EmbeddedTriton
+from forestay.settings import TritonSettings
+from forestay.shell.scorer import TritonScorer
+from forestay.shell.scoring.asked import Question
+
+pytestmark = pytest.mark.embedded
+
+
+def users() -> list[ModelInput]:
+    """Returns 70 made-up users with a few steps and, among them, two with many."""
+    generator = np.random.default_rng(4)
+    made = []
+    for number in range(70):
+        count = {10: 40, 60: MAX_STEPS}.get(number, number % 5)
+        tokens = np.zeros((MAX_STEPS, len(TOKEN_COLUMNS)), dtype=np.int32)
+        numbers = np.zeros((MAX_STEPS, len(NUMBER_COLUMNS)), dtype=np.float32)
+        tokens[MAX_STEPS - count :] = generator.integers(1, 9, (count, len(TOKEN_COLUMNS)))
+        numbers[MAX_STEPS - count :] = generator.uniform(0, 3, (count, len(NUMBER_COLUMNS)))
+        made.append(ModelInput(tokens, numbers, generator.uniform(0, 3_000, FEATURE_COUNT).astype(np.float32)))
+    return made
+
+
+async def test_the_short_are_asked_about_without_the_long_and_all_are_told_their_own(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    lay_churn_model(repository, any_length=True)
+    inputs = users()
+    alone = onnxruntime.InferenceSession(repository / NAME / "1" / "model.onnx", providers=["CPUExecutionProvider"])
+    (expected,) = alone.run(["churn_probability"], stack(inputs)._asdict())
+    async with EmbeddedTriton(model_repository=repository, log=tmp_path / "log") as server:
+        async with TritonScorer(TritonSettings(url=server.grpc_address, deadline_seconds=10)) as scorer:
+            answers = await scorer.score([Question(f"u{number}", one) for number, one in enumerate(inputs)])
+        async with triton.InferenceServerClient(server.grpc_address) as client:
+            told = (await client.get_inference_statistics(NAME)).model_stats[0]
+    found = np.array([answer.probability for answer in answers], dtype=np.float32)
+    assert len(set(found)) == len(inputs)
+    np.testing.assert_allclose(found, expected[:, 0], atol=1e-6)
+    # 68 users with up to 8 steps in one request, two with up to 64 in another.
+    assert (told.inference_stats.success.count, told.inference_count) == (2, 70)
