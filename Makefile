@@ -44,7 +44,7 @@ types: ## check the types alone
 
 .PHONY: model
 model: training ## train the churn model and export it to model_repository/ again
-	@.venv/bin/python -m forestay_training
+	@scripts/model $(ARGS)
 
 .PHONY: recording
 recording: setup ## make recordings/ again: make recording SOURCE=orders.parquet

@@ -1,4 +1,4 @@
-"""The command line: scripts/bench compares; users and workers show how cost grows; memory and timers, the core."""
+"""The command line: scripts/bench compares; users and workers show how cost grows; memory, timers, model: parts."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from support.java import JavaFailedError, JavaUnavailableError
 
-from forestay_bench import backpressure_cli, barrier_bench, core_cli, recovering, report
+from forestay_bench import backpressure_cli, barrier_bench, core_cli, model_cli, recovering, report, watch_cli
 from forestay_bench.engine import FULL, SAME_JOB, Load, engine
 from forestay_bench.errors import BenchError
 from forestay_bench.machine import machine
@@ -134,7 +134,9 @@ def recovery(events: Events = _EVENTS, as_json: AsJson = False, out: Out = OUT) 
 
 app.command()(core_cli.memory)
 app.command()(core_cli.timers)
+app.command()(watch_cli.watch)
 app.command()(backpressure_cli.backpressure)
+app.command()(model_cli.model)
 
 
 def _asked(names: str) -> list[Peer]:

@@ -2,19 +2,22 @@
 
 import os
 import signal
+import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from support.account import Account
 from support.embedded import embedded_kafka, running
 from support.made_again import made_again
 from support.scenarios import await_lag_zero, send, survives_kills
-from support.workers import environment, worker
+from support.workers import WorkerProcess, environment, worker
 
 from forestay.embedded.broker import EmbeddedBroker
 from forestay.embedded.triton import EmbeddedTriton
-from forestay.settings import ClockSource, Settings, TopicSettings, TritonSettings, WorkerSettings
+from forestay.settings import ClockSource, Settings, TopicSettings, TritonSettings, WebSettings, WorkerSettings
 from forestay.shell.topics import declare
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
@@ -31,6 +34,7 @@ class Machines:
             topics=TopicSettings(),
             triton=TritonSettings(url=triton.grpc_address, deadline_seconds=5, breaker_failures=1),
             worker=WorkerSettings(clock=ClockSource.NONE),
+            web=WebSettings(port=0),
         )
         self._triton = triton
 
@@ -44,6 +48,19 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
     triton = EmbeddedTriton(model_repository=REPOSITORY, log=tmp_path / "triton.log")
     with running(broker, triton):
         yield Machines(broker, triton)
+
+
+def metrics(process: WorkerProcess) -> dict[str | tuple[str, str], float]:
+    """Asks the web port, whose number the worker has logged; returns samples by name, decisions by rung."""
+    line = next(line for line in process.log if "web port" in line)
+    address = line.partition("web port ")[2].partition(": ")[0]
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    told: defaultdict[str | tuple[str, str], float] = defaultdict(float)
+    for family in text_string_to_metric_families(text):
+        for one in family.samples:
+            told[(one.name, one.labels["rung"]) if "rung" in one.labels else one.name] += one.value
+    return told
 
 
 def test_killed_workers_lose_nothing_and_every_decision_is_the_models(machines: Machines, tmp_path: Path) -> None:
@@ -66,6 +83,10 @@ def test_without_triton_decisions_go_down_the_ladder_and_say_so(machines: Machin
         send(settings, 0, 5_000)
         await_lag_zero(settings)
         with_triton = Account(settings)
+        told = metrics(process)
+        assert told["forestay_records_total"] >= 5_000
+        assert told["forestay_decisions_total", "model"] == with_triton.rungs()["model"]
+        assert told["forestay_ready"] == 1
         machines.kill_triton()
         send(settings, 5_000, 10_000)
         await_lag_zero(settings)

@@ -34,12 +34,16 @@ parameters {{ key: "horizon_days" value: {{ string_value: "{horizon}" }} }}
 _SIZES = {"steps": MAX_STEPS, "tokens": len(TOKEN_COLUMNS), "numbers": len(NUMBER_COLUMNS), "features": FEATURE_COUNT}
 
 
-def lay_churn_model(repository: Path, digest: str = INPUT_DIGEST) -> None:
-    """Lays the model in `repository`; it says that it was trained on the input `digest` names."""
+def lay_churn_model(repository: Path, digest: str = INPUT_DIGEST, *, any_length: bool = False) -> None:
+    """Lays the model in `repository`; it says that it was trained on the input `digest` names.
+
+    With `any_length` it takes any number of steps, and padding changes nothing.
+    """
     version = repository / NAME / "1"
     version.mkdir(parents=True)
-    onnx.save(_model(), version / "model.onnx")
-    config = _CONFIG.format(name=NAME, digest=digest, version=VERSION, horizon=HORIZON_DAYS, more="", **_SIZES)
+    onnx.save(_model(any_length=any_length), version / "model.onnx")
+    sizes = _SIZES | ({"steps": -1} if any_length else {})
+    config = _CONFIG.format(name=NAME, digest=digest, version=VERSION, horizon=HORIZON_DAYS, more="", **sizes)
     (version.parent / "config.pbtxt").write_text(config)
 
 
@@ -104,14 +108,15 @@ parameters { key: "bias" value: { string_value: "0.0" } }
 """
 
 
-def _model(seed: int = 3, *, explained: bool = False) -> onnx.ModelProto:
+def _model(seed: int = 3, *, explained: bool = False, any_length: bool = False) -> onnx.ModelProto:
     """The sigmoid of a weighted sum of the features, of all tokens and of all numbers."""
+    reduce, steps = ("ReduceSum", "steps") if any_length else ("ReduceMean", MAX_STEPS)
     weights = np.random.default_rng(seed).normal(size=(FEATURE_COUNT, 1), scale=1e-5).astype(np.float32)
     nodes = [
         helper.make_node("MatMul", ["features", "weights"], ["weighted"]),
         helper.make_node("Cast", ["step_tokens"], ["tokens"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMean", ["tokens", "axes"], ["token"], keepdims=0),
-        helper.make_node("ReduceMean", ["step_numbers", "axes"], ["number"], keepdims=0),
+        helper.make_node(reduce, ["tokens", "axes"], ["token"], keepdims=0),
+        helper.make_node(reduce, ["step_numbers", "axes"], ["number"], keepdims=0),
         helper.make_node("Add", ["token", "number"], ["both"]),
         helper.make_node("Mul", ["both", "hundredth"], ["small"]),
         helper.make_node("Unsqueeze", ["small", "last"], ["column"]),
@@ -122,9 +127,9 @@ def _model(seed: int = 3, *, explained: bool = False) -> onnx.ModelProto:
     if explained:
         nodes.append(helper.make_node("Concat", ["weighted", "column"], ["contributions"], axis=1))
         outputs.append(helper.make_tensor_value_info("contributions", TensorProto.FLOAT, ["batch", 2]))
-    shapes = {
-        "step_tokens": (TensorProto.INT32, [MAX_STEPS, len(TOKEN_COLUMNS)]),
-        "step_numbers": (TensorProto.FLOAT, [MAX_STEPS, len(NUMBER_COLUMNS)]),
+    shapes: dict[str, tuple[int, list[int | str]]] = {
+        "step_tokens": (TensorProto.INT32, [steps, len(TOKEN_COLUMNS)]),
+        "step_numbers": (TensorProto.FLOAT, [steps, len(NUMBER_COLUMNS)]),
         "features": (TensorProto.FLOAT, [FEATURE_COUNT]),
     }
     graph = helper.make_graph(

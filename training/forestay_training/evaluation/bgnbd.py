@@ -5,8 +5,8 @@ customer orders at a rate drawn from a gamma(r, alpha) over the customers; after
 probability drawn from a beta(a, b). Days with several orders count once; the first order starts the clock.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, Self
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,10 @@ from scipy.optimize import minimize
 from scipy.special import betaln, gammaln
 
 from forestay.core.units import DAY
-from forestay_training.dataset import Rows
-from forestay_training.labels import Orders
-from forestay_training.splits import HORIZON_DAYS
 
 Vector = NDArray[np.float64]
+#: Customers the four parameters are fitted on, at most: more make them no better.
+_CUSTOMERS: Final = 50_000
 
 
 class History(NamedTuple):
@@ -29,15 +28,10 @@ class History(NamedTuple):
     age: Vector
 
     @classmethod
-    def of(cls, orders: Orders, asked: list[tuple[str, int]]) -> Self:
-        """Returns the histories of the (user, moment) pairs; each has an order up to its moment."""
-        rows = [_history(orders.before(user, now), now) for user, now in asked]
-        return cls(*np.array(rows, dtype=np.float64).T)
-
-    @classmethod
-    def of_all(cls, orders: Orders, now: int) -> Self:
-        """Returns the histories of all customers with an order up to `now` (milliseconds)."""
-        return cls.of(orders, [(user, now) for user in orders.users if orders.before(user, now)])
+    def of(cls, asked: Iterable[tuple[Sequence[int], int]]) -> Self:
+        """Returns the histories of pairs: a customer's orders up to a moment, at least one, and the moment."""
+        rows = [_history(orders, now) for orders, now in asked]
+        return cls(*np.array(rows, dtype=np.float64).reshape(-1, 3).T)
 
 
 class BetaGeometric(NamedTuple):
@@ -51,9 +45,11 @@ class BetaGeometric(NamedTuple):
     @classmethod
     def fit(cls, history: History) -> Self:
         """Fits by maximum likelihood."""
+        step = -(-len(history.repeats) // _CUSTOMERS)
+        some = History(*(column[::step] for column in history))
 
         def loss(logs: Vector) -> float:
-            return -cls(*np.exp(logs)).log_likelihood(history)
+            return -cls(*np.exp(logs)).log_likelihood(some)
 
         # Beyond e^±8 the likelihood is flat.
         return cls(*np.exp(minimize(loss, np.zeros(4), method="L-BFGS-B", bounds=[(-8, 8)] * 4).x))
@@ -67,27 +63,22 @@ class BetaGeometric(NamedTuple):
         left = betaln(a + 1, b + repeats - 1) - betaln(a, b) - (r + repeats) * np.log(alpha + last)
         return float(np.mean(counts + np.logaddexp(stayed, np.where(repeats > 0, left, -np.inf))))
 
-    def churn(self, history: History) -> Vector:
-        """Returns the probability of no order in the next `HORIZON_DAYS` days.
+    def churn(self, history: History, days: float) -> Vector:
+        """Returns the probability of no order in the next `days`.
 
         A customer leaves only right after an order, so one who is alive orders next at a rate distributed as
         gamma(r + repeats, alpha + age).
         """
         r, alpha, a, b = self
         repeats, last, age = history
-        odds = a / (b + np.maximum(repeats, 1) - 1) * ((alpha + age) / (alpha + last)) ** (r + repeats)
-        alive = 1 / (1 + np.where(repeats > 0, odds, 0.0))
-        silent = ((alpha + age) / (alpha + age + HORIZON_DAYS)) ** (r + repeats)
+        # In logarithms: a long silence after many orders overflows otherwise.
+        odds = np.log(a / (b + np.maximum(repeats, 1) - 1)) + (r + repeats) * np.log((alpha + age) / (alpha + last))
+        alive = np.where(repeats > 0, 1 / (1 + np.exp(np.minimum(odds, 700.0))), 1.0)
+        silent = ((alpha + age) / (alpha + age + days)) ** (r + repeats)
         probabilities: Vector = 1 - alive * (1 - silent)
         return probabilities
 
-    def predictor(self, orders: Orders) -> Callable[[Rows], Vector]:
-        """Returns a function from rows to churn probabilities."""
-        return lambda rows: self.churn(
-            History.of(orders, list(zip(rows.users.tolist(), rows.moments.tolist(), strict=True)))
-        )
 
-
-def _history(moments: list[int], now: int) -> tuple[float, float, float]:
-    days = sorted({moment // DAY for moment in moments})
+def _history(orders: Sequence[int], now: int) -> tuple[float, float, float]:
+    days = sorted({moment // DAY for moment in orders})
     return len(days) - 1, days[-1] - days[0], now / DAY - days[0]

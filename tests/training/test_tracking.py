@@ -1,0 +1,62 @@
+"""Runs are kept with MLflow where it is installed, and nothing fails where it is not."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forestay_training import tracking
+from forestay_training.tracking import Run, flat, tracked
+
+pytestmark = pytest.mark.training
+
+ASKED = {"seed": 7, "recipe": {"batch": 512, "shape": {"width": 64}}}
+
+
+def test_parameters_are_named_by_their_path() -> None:
+    assert flat(ASKED) == {"seed": "7", "recipe.batch": "512", "recipe.shape.width": "64"}
+
+
+def test_without_mlflow_one_line_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tracking, "find_spec", lambda _name: None)
+    said: list[str] = []
+    with tracked("train", ASKED, said.append) as run:
+        run.measured("loss", 1, 0.5)
+        run.keep(tmp_path)
+    assert type(run) is Run
+    assert len(said) == 1
+    assert "pip install mlflow-skinny" in said[0]
+
+
+def test_no_password_is_told() -> None:
+    assert tracking._shown("https://me:secret@host/x") == "https://host/x"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow-skinny is not installed")
+def test_a_run_has_what_was_asked_its_figures_by_step_its_files_and_its_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "metrics.json").write_text("{}")
+    said: list[str] = []
+    with tracked("train", ASKED, said.append) as run:
+        for step, value in enumerate((0.6, 0.5, float("nan")), start=1):
+            run.measured("loss", step, value)
+        run.keep(tmp_path / "out")
+    with pytest.raises(KeyError), tracked("train", {}, said.append):
+        raise KeyError
+    client: Any = run._client  # type: ignore[attr-defined]
+    told = client.get_run(run._run)  # type: ignore[attr-defined]
+    assert told.data.params["recipe.shape.width"] == "64"
+    assert [(one.step, one.value) for one in client.get_metric_history(told.info.run_id, "loss")] == [
+        (1, 0.6),
+        (2, 0.5),
+    ]
+    assert [file.path for file in client.list_artifacts(told.info.run_id)] == ["metrics.json"]
+    assert (tmp_path / ".forestay" / "mlruns" / "runs.db").exists()
+    ends = {one.info.run_id: one.info.status for one in client.search_runs([told.info.experiment_id])}
+    assert ends.pop(told.info.run_id) == "FINISHED"
+    assert list(ends.values()) == ["FAILED"]

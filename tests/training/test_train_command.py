@@ -1,0 +1,85 @@
+"""`forestay train`: what it teaches, and what it refuses in which words."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from forestay.cli.main import app
+from forestay.core.errors import ForestayError
+from forestay_training.card import _verdict
+from forestay_training.fitting import Recipe
+from forestay_training.network import Shape
+from forestay_training.recipes import read_recipe, recipe_text
+
+pytestmark = pytest.mark.training
+
+
+def train(*args: str | Path) -> Result:
+    return CliRunner().invoke(app, ["train", *map(str, args)])
+
+
+def test_help_teaches() -> None:
+    result = train("--help")
+    assert result.exit_code == 0
+    for word in (
+        "FOLDER",
+        "--horizon",
+        "--seed",
+        "--pretrain",
+        "Examples",
+        "forestay model promote",
+        "docs/model.md",
+    ):
+        assert word in result.output
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--horizon", "60d"], "no labels for a horizon of 60d: the training set has 1d, 3d, 7d, 14d"),
+        (["--horizon", "soon"], "--horizon soon: write a span"),
+        (["--recipe", "none.json"], "none.json is no recipe"),
+    ],
+)
+def test_what_cannot_be_is_told(folder: Path, tmp_path: Path, args: list[str], message: str) -> None:
+    result = train(folder, "--out", tmp_path / "out", *args)
+    assert result.exit_code == 1
+    assert message in result.stderr.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_no_training_set_is_named(tmp_path: Path) -> None:
+    result = train(tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "is no training set" in result.stderr.replace("\n", " ")
+
+
+def test_recipes_come_back_as_written(tmp_path: Path) -> None:
+    recipe = Recipe(shape=Shape(width=32, dropout=0.1), epochs=3, peak_rate=1e-3)
+    (tmp_path / "recipe.json").write_text(recipe_text(recipe))
+    assert read_recipe(tmp_path / "recipe.json") == recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"epoch": 3}', "epoch: a recipe has batch, epochs"),
+        ('{"shape": {"depth": 3}}', "depth: a recipe has dropout"),
+        ('{"epochs": "many"}', "epochs is 'many', and should be of type int"),
+        ("[]", "a recipe is an object"),
+        ("{", "is no recipe"),
+    ],
+)
+def test_other_recipes_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(ForestayError, match=message):
+        read_recipe(tmp_path / "recipe.json")
+
+
+@pytest.mark.parametrize(
+    ("interval", "word"),
+    [((0.01, 0.002, 0.02), "better than"), ((0.0, -0.01, 0.01), "level"), ((-0.01, -0.02, -0.001), "worse than")],
+)
+def test_the_card_claims_what_the_interval_allows(interval: tuple[float, float, float], word: str) -> None:
+    assert word in _verdict(interval)
