@@ -211,7 +211,7 @@ def test_the_reference_is_the_models_own_and_follows_it(caplog: pytest.LogCaptur
 
 def test_a_model_declares_its_reference() -> None:
     facts = {"input_digest": INPUT_DIGEST, "model_version": "m", "horizon_days": "60", "reference": "{}"}
-    assert Version.of("", facts, "churn", frozenset()).reference == "{}"
+    assert Version.of("", facts, "churn", frozenset(), any_length=False).reference == "{}"
 
 
 def test_a_reference_of_the_settings_stands_before_the_models(tmp_path: Path) -> None:

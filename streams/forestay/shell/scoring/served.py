@@ -41,7 +41,9 @@ class Version(NamedTuple):
         return [OUTPUT, *(name for name, columns in extra if columns)]
 
     @classmethod
-    def of(cls, number: str, facts: Mapping[str, str], name: str, outputs: frozenset[str], any_length: bool) -> Self:
+    def of(
+        cls, number: str, facts: Mapping[str, str], name: str, outputs: frozenset[str], *, any_length: bool
+    ) -> Self:
         """Returns a version from what it says of itself; `outputs` are those Triton gives of it.
 
         Raises:
@@ -88,11 +90,11 @@ class Served(NamedTuple):
         any_length = _any_length(config)
         rollout = Rollout.of(parameters)
         if rollout is None:
-            return cls(Version.of("", parameters, name, outputs, any_length))
+            return cls(Version.of("", parameters, name, outputs, any_length=any_length))
 
         def version(number: int) -> Version:
             return Version.of(
-                str(number), version_facts(parameters, number, rollout.current), name, outputs, any_length
+                str(number), version_facts(parameters, number, rollout.current), name, outputs, any_length=any_length
             )
 
         faults: list[str] = []
