@@ -1,6 +1,6 @@
 """What was durable of a partition's users, as far as the ledger tells: up to two commits back, and between them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from forestay.core.errors import StateError
 from forestay.core.ledger import user_hash, users_digest
@@ -50,8 +50,11 @@ class Durable:
         while self._digest != wanted or self.positions != start.positions or len(self.users) != start.state.records:
             if not left:
                 raise StateError(
-                    f"a worker went on from {start.positions} with {start.state.records} users, which is not what the"
-                    " ledger tells before: it is not whole, or something else wrote the state"
+                    f"a worker went on with {start.state.records} users from {_places(start.positions)}, where what the"
+                    f" ledger told before leads to {len(self.users)} users, durable up to {_places(self.positions)}."
+                    " Something else wrote the state (`forestay repair --write`, `forestay backfill`), or the ledger"
+                    " is not whole. What came before cannot be joined to it: rerun a recording whose ledger begins"
+                    " after that, beside one of the changelog (docs/replay.md)"
                 )
             self._apply(left.pop(0))
 
@@ -67,3 +70,7 @@ class Durable:
         if value is not None:
             self.users[user_id] = value
             self._digest ^= user_hash(user_id, value)
+
+
+def _places(positions: Mapping[str, int]) -> str:
+    return ", ".join(f"{topic} {offset}" for topic, offset in sorted(positions.items())) or "the beginning"
