@@ -74,6 +74,7 @@ def test_a_difference_is_told_by_field_with_exit_code_1(memory: InMemory, tmp_pa
     code, said, _ = run(written(memory, tmp_path / "altered.jsonl"), "--ledger", "--json")
     first = json.loads(said)["first_difference"]
     assert (code, first["record"]) == (1, value["decision_id"])
+    assert json.loads(said)["untold"] is None
     assert first["fields"] == [{"path": "holdout", "before": "true", "after": "false"}]
     assert first["place"]["topic"] == value["trigger"]["topic"]
 
@@ -85,6 +86,7 @@ def test_what_is_needed_is_named(memory: InMemory, tmp_path: Path) -> None:
     assert "the recordings hold no forestay-ledger" in error
     assert run(tmp_path / "without.jsonl", "--ledger", "--quiet-days", 3)[0] == 2
     assert run(tmp_path / "without.jsonl", "--ledger", "--tolerance", 0.1)[0] == 2
+    assert run(tmp_path / "without.jsonl", "--ledger", "--scores", "none")[0] == 2
 
 
 def test_a_ledger_without_its_events_says_which_are_missing(memory: InMemory, tmp_path: Path) -> None:

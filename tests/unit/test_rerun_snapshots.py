@@ -1,4 +1,4 @@
-"""The state a rerun begins with: damage that a repair has replaced is nothing, other damage is named with its place."""
+"""The state a rerun begins with: damage that a repair has replaced is nothing, other is named with its place."""
 
 import pytest
 from support.ledger_world import TOPICS, InMemory

@@ -24,7 +24,8 @@ class Verified(NamedTuple):
     """What a rerun by the ledger found; without a divergence, everything is as recorded to the byte.
 
     `asked` scores were asked of the model again, and were off by `largest` at most. `untold` offsets of the
-    clickstream were recorded and not compared: the ledger tells nothing of them, or a divergence stands before them.
+    clickstream were recorded and not compared, for the ledger tells nothing of them; None after a divergence, which
+    ends the rerun before it is known.
     """
 
     taken: Taken
@@ -33,7 +34,7 @@ class Verified(NamedTuple):
     asked: int
     largest: float
     divergence: Divergence | None
-    untold: int
+    untold: int | None
 
 
 def rerun_by_ledger(
@@ -54,7 +55,7 @@ def rerun_by_ledger(
     began = time.monotonic()
     topics = settings.topics
     for topic in (topics.ledger, topics.decisions):
-        if topic not in recordings.topics and not (topic == topics.decisions and way == "none"):
+        if topic not in recordings.topics:
             raise ConfigurationError(
                 f"the recordings hold no {topic}, only {', '.join(recordings.topics) or 'nothing'}: a rerun by the"
                 f" ledger needs {topics.clickstream}, {topics.clock}, {topics.identity}, {topics.decisions} and"
@@ -73,7 +74,7 @@ def rerun_by_ledger(
         except DivergenceFoundError as error:
             divergence = error.found
     seconds = time.monotonic() - began
-    untold = _untold(recordings, topics.clickstream, run)
+    untold = _untold(recordings, topics.clickstream, run) if divergence is None else None
     return Verified(run.taken, seconds, digests.found(), scores.asked, scores.largest, divergence, untold)
 
 

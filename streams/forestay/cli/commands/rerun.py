@@ -64,6 +64,8 @@ def rerun(
     if ledger:
         if quiet_days:
             raise typer.BadParameter("--quiet-days is not for --ledger, which says what time it was")
+        if scores == "none":
+            raise typer.BadParameter("--scores none is not for --ledger: what workers did was done with their scores")
         found = rerunning.verify(settings_of(ctx), wanted, _TOLERANCE if tolerance is None else tolerance)
         if as_json:
             print_json(rerunning.verified_as_json(found))
