@@ -53,6 +53,14 @@ def test_many_labels_are_a_row_each_and_fit_a_narrow_terminal(events: Path, tmp_
     assert max(map(len, told.stdout.splitlines())) <= 80
 
 
+def test_a_split_that_was_asked_for_and_is_empty_is_said(events: Path, tmp_path: Path) -> None:
+    asked = [*FEB, "--horizon", "14d", "--workers", "1"]
+    told = dataset(events, *asked, "--test-from", "2026-02-01", "--out", tmp_path / "empty")
+    assert (told.exit_code, "no row is for test: --test-from 2026-02-01" in told.stderr) == (0, True)
+    told = dataset(events, *asked, "--test-from", "2026-01-15", "--out", tmp_path / "full")
+    assert (told.exit_code, "no row is for" in told.stderr) == (0, False)
+
+
 def test_a_machine_reads_the_manifest(events: Path, tmp_path: Path) -> None:
     series = [
         "--every",

@@ -72,7 +72,22 @@ def make(settings: Settings, asked: Asked) -> dict[str, Any]:
     say_problems(built.problems)
     if built.later:
         sys.stderr.write(f"{built.later:,} left out, they are after --known-until\n")
+    _say_empty(asked, built.manifest["rows"])
     return built.manifest
+
+
+def _say_empty(asked: Asked, rows: dict[str, int]) -> None:
+    """Says which split was asked for and has no rows: nobody would notice before a model is to be judged."""
+    bounds = {
+        Split.VALIDATION: ("--validate-from", asked.validate_from),
+        Split.TEST: ("--test-from", asked.test_from),
+    }
+    for split, (flag, bound) in bounds.items():
+        if bound is not None and not rows[split]:
+            sys.stderr.write(
+                f"warning: no row is for {split}: {flag} {bound} holds out no cutoff with active users; --cutoff adds"
+                " one\n"
+            )
 
 
 def plan_of(asked: Asked, rules: Rules) -> Plan:

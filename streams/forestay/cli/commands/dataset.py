@@ -115,7 +115,7 @@ def dataset(
     ```
     forestay dataset events.parquet --cutoff 2026-03-01 --cutoff 2026-04-01 --horizon 14d --out march
     forestay dataset recordings/online-retail-ii.parquet --every 14d --from 2010-03-07 --until 2010-10-01 \
-        --horizon 14d --horizon 60d --validate-from 2010-07-18 --test-from 2010-10-01 --out retail
+        --cutoff 2010-10-01 --horizon 14d --horizon 60d --validate-from 2010-07-18 --test-from 2010-10-01 --out retail
     forestay dataset 2025.csv 2026.csv --every 7d --from 2025-06-01 --until 2026-06-01 --label less_spend --out spend
     RAY_ADDRESS=head:6379 forestay dataset events.parquet --cutoff 2026-03-01 --engine ray --workers 64 \
         --partitions 256 --out march
