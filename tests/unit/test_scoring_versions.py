@@ -12,7 +12,9 @@ import pytest
 from support.builders import START, click, source
 from support.rerunning import ran
 from support.versions import Outputs, Says, StandIn, fails, hangs, questions, says
+from tritonclient.utils import InferenceServerException
 
+from forestay.core.errors import ForestayError
 from forestay.core.survival import Survival
 from forestay.core.units import HOUR
 from forestay.rerun.outputs import Kind
@@ -130,6 +132,21 @@ async def test_what_is_no_curve_is_left_out(scoring: Open, curve: list[float]) -
     async with scoring(server) as scorer:
         (answer,) = await scorer.score(questions(1))
     assert (answer.probability, answer.factors, answer.survival) == (0.25, (), None)
+
+
+def test_a_model_that_triton_does_not_know_is_not_a_triton_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Elsewhere(StandIn):
+        async def get_model_config(self, *_: object, **__: object) -> dict[str, object]:
+            raise InferenceServerException("Request for unknown model: 'churn_next' is not found")
+
+    server = Elsewhere({"1": says(0.25)}, None)
+    monkeypatch.setattr("forestay.shell.scorer.triton.InferenceServerClient", lambda **_: server)
+    with TritonScores(TritonSettings(model="churn_next")) as scores, pytest.raises(ForestayError) as caught:
+        ran([source(click("e1", "u1", "purchase", ts=START), 0)], scores=scores)
+    assert "answers, but has no model churn_next that is ready" in str(caught.value)
+    assert "does not answer" not in str(caught.value)
 
 
 def test_what_two_versions_decided_is_made_again_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
+from tritonclient.utils import InferenceServerException
+
 from forestay.core.decision.answer import Answer
 from forestay.core.decision.situation import Situation
-from forestay.core.errors import ForestayError
+from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.settings import TritonSettings
 from forestay.shell.scorer import TritonScorer
 
 #: A rerun is in no hurry: so long may one call take (seconds).
 _PATIENCE: Final = 60.0
+_UNKNOWN_MODEL: Final = "unknown model"
 
 
 class TritonScores:
@@ -21,6 +24,7 @@ class TritonScores:
     def __init__(self, settings: TritonSettings) -> None:
         """Connects when the context is entered."""
         self._url = settings.url
+        self._model = settings.model
         patient = {"deadline_seconds": max(settings.deadline_seconds, _PATIENCE), "breaker_failures": 1_000_000}
         self._scorer = TritonScorer(settings.model_copy(update=patient), shadowed=False)
         self._loop = asyncio.Runner()
@@ -45,8 +49,17 @@ class TritonScores:
             return []
         answers = self._loop.run(self._scorer.score(situations))
         if any(answer.probability is None for answer in answers):
-            raise ForestayError(
-                f"Triton at {self._url} does not answer: start it, name another with --triton-url, or decide without"
-                " the model with --scores none"
-            )
+            raise ForestayError(f"{self._why()}, or decide without the model with --scores none")
         return answers
+
+    def _why(self) -> str:
+        failure = self._scorer.failure
+        if isinstance(failure, ConfigurationError):
+            return f"Triton at {self._url} answers, but the model {self._model} cannot be asked: {failure}"
+        # What Triton says of a name it does not know, and of a model without a version that is ready.
+        if isinstance(failure, InferenceServerException) and _UNKNOWN_MODEL in str(failure):
+            return (
+                f"Triton at {self._url} answers, but has no model {self._model} that is ready ({failure}): load it,"
+                " name another with triton.model"
+            )
+        return f"Triton at {self._url} does not answer: start it, name another with --triton-url"

@@ -69,6 +69,8 @@ class TritonScorer:
         self._settings = settings
         self.report = ScoringReport(thresholds)
         self.served: Served | None = None
+        #: Why the last request that got no answer got none.
+        self.failure: Exception | None = None
         self._identify_at = 0.0
         #: What Triton calls the versions that have answered.
         self._numbers: dict[Version, str] = {}
@@ -133,10 +135,12 @@ class TritonScorer:
                 served = await self._known()
                 answers = await self._answers(served, asked)
         except ConfigurationError as error:
+            self.failure = error
             if self._breaker.failed(time.monotonic()):
                 logger.error("deciding without the model: %s", error)  # noqa: TRY400 - it says what to do
             return self._nothing(asked)
         except _NO_ANSWER as error:
+            self.failure = error
             if self._breaker.failed(time.monotonic()):
                 logger.warning("Triton does not answer, deciding without it: %s", error or type(error).__name__)
             return self._nothing(asked)
