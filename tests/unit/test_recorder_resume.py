@@ -101,6 +101,15 @@ def test_one_that_is_complete_gets_no_more_parts(record: Callable[..., Report], 
     assert open_recording(tmp_path / "f").digest == before
 
 
+def test_nothing_is_recorded_behind_a_damaged_part(record: Callable[..., Report], tmp_path: Path) -> None:
+    record(FakeSource(ROWS), tmp_path / "f")
+    parts = sorted((tmp_path / "f").iterdir())
+    parts[3].write_bytes(parts[3].read_bytes()[:-9])
+    with pytest.raises(RecordingError, match=r"part-000003.parquet: .*cut off or damaged"):
+        record(FakeSource([*ROWS, ROWS[-1]._replace(offset=99)]), tmp_path / "f")
+    assert sorted((tmp_path / "f").iterdir()) == parts
+
+
 @pytest.fixture(params=[("parquet", SMALL), ("parquet", LARGE), ("jsonl", SMALL), ("jsonl", LARGE)])
 def attempt(request: pytest.FixtureRequest, record: Callable[..., Report]) -> Callable[[Path], str | None]:
     """Records a few rows into a folder, in many parts or in one, and returns how it failed."""

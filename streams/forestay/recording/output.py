@@ -14,7 +14,7 @@ import pyarrow as pa
 from forestay.recording.blocks import Cutter
 from forestay.recording.errors import NoRoomError, RecordingError
 from forestay.recording.files import open_recording
-from forestay.recording.folder import Positions, end_of, find_parts, part_name
+from forestay.recording.folder import Positions, end_of, find_parts, open_folder, part_name
 from forestay.recording.messages import RecordedMessage
 from forestay.recording.metadata import RecordingMetadata
 from forestay.recording.part import UNFINISHED, PartWriter
@@ -213,7 +213,7 @@ class FolderOutput(Output):
         """Takes the folder; finds where to go on.
 
         Raises:
-            RecordingError: another recorder is at work in it, or its last part is damaged.
+            RecordingError: another recorder is at work in it, or a part is damaged.
             OSError: the folder cannot be made.
         """
         self.path.mkdir(parents=True, exist_ok=True)
@@ -251,9 +251,9 @@ class FolderOutput(Output):
             unfinished.unlink()
         parts = find_parts(self.path)
         if parts:
-            number, last = max(parts.items())
-            self._number = number + 1
-            self.positions = end_of(open_recording(last))
+            self._number = max(parts) + 1
+            # All of them, by their headers and seals: behind one that is damaged, what is recorded could not be read.
+            self.positions = end_of(open_folder(self.path, open_recording).parts[-1])
 
     def _release(self) -> None:
         os.close(self._lock)
