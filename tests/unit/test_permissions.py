@@ -32,6 +32,12 @@ def test_one_command_gives_all_names_the_same_operations() -> None:
     assert given == ["--operation Read --topic a --topic b", "--operation Read --group g"]
 
 
+def test_a_name_with_blanks_is_one_word_of_the_shell_and_an_empty_one_is_refused() -> None:
+    given = commands([Grant("topic", "a", "Read")], "CN=shop; rm -rf x, O=us")
+    assert "--allow-principal 'User:CN=shop; rm -rf x, O=us' " in given[0]
+    assert CliRunner().invoke(app, ["topics", "permissions", "--user", ""]).exit_code == 2
+
+
 def test_the_adapter_needs_its_own_source_and_group() -> None:
     grants = needed(Part.ADAPTER, Settings(adapter=AdapterSettings(topic="shop")))
     assert Grant("topic", "shop", "Read") in grants

@@ -4,6 +4,7 @@ A broker tells what the asking user may do with a topic: so a worker says at its
 and with the command that mends it, before it has joined its group.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -107,7 +108,7 @@ def needed(part: Part, settings: Settings) -> list[Grant]:
 
 
 def commands(grants: Iterable[Grant], user: str) -> list[str]:
-    """Returns the kafka-acls commands that give `grants` to `user`: one for all names with the same operations."""
+    """Returns the shell commands that give `grants` to `user`: one for all names with the same operations."""
     operations: dict[tuple[str, str], list[str]] = {}
     for grant in grants:
         operations.setdefault((grant.kind, grant.name), []).append(grant.operation)
@@ -117,9 +118,9 @@ def commands(grants: Iterable[Grant], user: str) -> list[str]:
     return [
         " ".join(
             (
-                f"kafka-acls.sh {_ADMIN} --add --allow-principal User:{user}",
+                f"kafka-acls.sh {_ADMIN} --add --allow-principal {shlex.quote(f'User:{user}')}",
                 *(f"--operation {operation}" for operation in given),
-                *(f"--{kind} {name}" for name in named),
+                *(f"--{kind} {shlex.quote(name)}" for name in named),
                 *(("--resource-pattern-type prefixed",) if kind == _IDS else ()),
             )
         )

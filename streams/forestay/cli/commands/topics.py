@@ -60,6 +60,8 @@ def permissions(
     """
     from forestay.shell.permissions import USER, Part, commands, needed
 
+    if user is not None and not user.strip():
+        raise typer.BadParameter("--user is empty: name Kafka's principal, without User:")
     if part not in list(Part):
         raise typer.BadParameter(f"{part} is none of {', '.join(Part)}")
     settings = settings_of(ctx)
