@@ -36,7 +36,7 @@ def repair(
 
     damages = look(settings_of(ctx), write=write, same_offsets=same_offsets)
     if as_json:
-        print_json({"damages": [damage._asdict() for damage in damages], "written": write})
+        print_json({"damages": [damage._asdict() for damage in damages], "written": write and bool(damages)})
     else:
         for line in summary(damages, written=write):
             typer.echo(line)
