@@ -42,7 +42,7 @@ class Version(NamedTuple):
 
     @classmethod
     def of(
-        cls, number: str, facts: Mapping[str, str], name: str, outputs: frozenset[str], *, any_length: bool
+        cls, number: str, facts: Mapping[str, str], name: str, outputs: frozenset[str], *, any_length: bool = False
     ) -> Self:
         """Returns a version from what it says of itself; `outputs` are those Triton gives of it.
 
