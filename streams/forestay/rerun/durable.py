@@ -50,8 +50,8 @@ class Durable:
         while self._digest != wanted or self.positions != start.positions or len(self.users) != start.state.records:
             if not left:
                 raise StateError(
-                    f"a worker went on with {start.state.records} users from {_places(start.positions)}, where what the"
-                    f" ledger told before leads to {len(self.users)} users, durable up to {_places(self.positions)}."
+                    f"a worker went on with {start.state.records} users from {_places(start.positions)}, where what"
+                    f" the ledger told before leads to {len(self.users)} users, durable up to {_places(self.positions)}."
                     " Something else wrote the state (`forestay repair --write`, `forestay backfill`), or the ledger"
                     " is not whole. What came before cannot be joined to it: rerun a recording whose ledger begins"
                     " after that, beside one of the changelog (docs/replay.md)"
