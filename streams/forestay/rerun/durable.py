@@ -51,7 +51,8 @@ class Durable:
             if not left:
                 raise StateError(
                     f"a worker went on with {start.state.records} users from {_places(start.positions)}, where what"
-                    f" the ledger told before leads to {len(self.users)} users, durable up to {_places(self.positions)}."
+                    f" the ledger told before leads to {len(self.users)} users, durable up to"
+                    f" {_places(self.positions)}."
                     " Something else wrote the state (`forestay repair --write`, `forestay backfill`), or the ledger"
                     " is not whole. What came before cannot be joined to it: rerun a recording whose ledger begins"
                     " after that, beside one of the changelog (docs/replay.md)"
