@@ -89,6 +89,14 @@ def test_what_is_needed_is_named(memory: InMemory, tmp_path: Path) -> None:
     assert run(tmp_path / "without.jsonl", "--ledger", "--scores", "none")[0] == 2
 
 
+def test_where_nothing_can_be_written_is_said_before_the_work(memory: InMemory, tmp_path: Path) -> None:
+    path = written(memory, tmp_path / "all.jsonl")
+    for ledger in ([], ["--ledger"]):
+        assert run(path, *ledger, "--out", tmp_path / "made.csv")[0] == 2
+        code, _, error = run(path, *ledger, "--out", tmp_path / "none" / "made.jsonl")
+        assert (code, f"there is no folder {tmp_path / 'none'}" in error) == (1, True)
+
+
 def test_a_ledger_without_its_events_says_which_are_missing(memory: InMemory, tmp_path: Path) -> None:
     rest = written(memory, tmp_path / "all.jsonl")
     memory.logs = {TOPIC: memory.logs.pop(TOPIC)[:10]} | memory.logs

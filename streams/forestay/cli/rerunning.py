@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import typer
+
 from forestay.cli.console import printable
 from forestay.cli.progress import progress
 from forestay.core.errors import ForestayError
@@ -70,13 +72,18 @@ def verify(settings: Settings, wanted: Wanted, tolerance: float) -> Verified:
 
 
 def check_out(out: Path | None) -> None:
-    """Refuses a name that is not that of a recording.
+    """Refuses a name that is not that of a recording, before the work is done.
 
     Raises:
-        ForestayError: it is none.
+        typer.BadParameter: it is none.
+        ForestayError: its folder is not there.
     """
-    if out is not None and out.suffix not in {".parquet", ".jsonl"}:
-        raise ForestayError(f"--out {out}: call it .parquet or .jsonl")
+    if out is None:
+        return
+    if out.suffix not in {".parquet", ".jsonl"}:
+        raise typer.BadParameter(f"--out {out}: call it .parquet or .jsonl")
+    if not out.parent.is_dir():
+        raise ForestayError(f"--out {out}: there is no folder {out.parent}: make it, or name another")
 
 
 def verified_as_json(found: Verified) -> dict[str, Any]:
