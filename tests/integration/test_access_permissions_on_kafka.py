@@ -84,7 +84,7 @@ def check_web(process: WorkerProcess) -> None:
     status, ready = ask(port, "/ready", PASSWORD)
     assert (status, ready["ready"], ready["phase"], ready["partitions"]) == (200, True, "working", [0])
     assert ask(port, "/live", PASSWORD) == (200, {"live": True, "phase": "working"})
-    for page in ("/", "/table", "/table/", "/tables", "/router", "/router/", "/stats", "/graph", "/metrics"):
+    for page in ("/", "/table", "/table/", "/tables", "/router", "/router/", "/stats", "/graph"):
         assert ask(port, page, PASSWORD)[0] == 404, page
 
 
