@@ -55,7 +55,7 @@ class Fitted(NamedTuple):
     history: tuple[float, ...]
 
 
-class _Targets(NamedTuple):
+class Targets(NamedTuple):
     """What the rows of a fit are to say.
 
     The main horizon (N,); the hazards' masks (N, J); the logarithm of 1 + spend within the main horizon (N,), nan
@@ -82,6 +82,7 @@ def fit(
     stop_after: int | None = None,
     checkpoint: Path | None = None,
     device: str = "cpu",
+    checked_epoch: Callable[[int, float], None] = lambda _epoch, _loss: None,
 ) -> Fitted:
     """Returns a network fitted to the rows of `train` (N), whose labels of `horizon` (milliseconds) are all known.
 
@@ -89,6 +90,7 @@ def fit(
     on those rows is taken, of equals the last; otherwise the one after `stop_after` epochs of the same schedule.
     `pretrained` are weights to start from, by name. With `checkpoint` each epoch is kept in that file, and a fit
     that was killed goes on from there to the same weights. On one kind of CPU the same seed gives the same weights.
+    `checked_epoch` is told each epoch's validation log-loss; what it raises ends the fit.
     """
     generator = seed_everything(seed)
     scaler = FeatureScaler.fit(train.inputs.features)
@@ -99,13 +101,13 @@ def fit(
     steps = recipe.epochs * -(-len(train) // recipe.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.peak_rate, total_steps=steps)
     course = _Course(network, optimizer, schedule, generator)
-    targets = _targets(train, horizon, recipe, teacher)
+    targets = targets_of(train, horizon, recipe, teacher)
     if checkpoint is not None:
         course.resume(checkpoint)
     for epoch in range(course.epochs + 1, (stop_after or recipe.epochs) + 1):
         network.train()
         for rows in batches(train.inputs, recipe.batch, generator):
-            loss = _loss(network(*tensors(train.inputs, rows, device)), targets, torch.from_numpy(rows), recipe)
+            loss = loss_of(network(*tensors(train.inputs, rows, device)), targets, torch.from_numpy(rows), recipe)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.steering(), 1.0)
@@ -118,6 +120,7 @@ def fit(
             checked = calibrated_log_loss(validation.churned(horizon), predict(network, validation.inputs))
             course.take(epoch, checked)
             note(f"epoch {epoch}: validation log-loss {checked:.4f}")
+            checked_epoch(epoch, checked)
         if checkpoint is not None:
             course.save(checkpoint)
     network.load_state_dict(course.best)
@@ -206,13 +209,14 @@ def take_over(network: ChurnNetwork, weights: Mapping[str, Tensor]) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def _targets(train: TrainingSet, horizon: int, recipe: Recipe, teacher: Probabilities | None) -> _Targets:
+def targets_of(train: TrainingSet, horizon: int, recipe: Recipe, teacher: Probabilities | None) -> Targets:
+    """Returns what `train` (N) is to say; `teacher` holds probabilities (N,)."""
     churned = train.churned(horizon).astype(np.float64)
     soft = churned if teacher is None else recipe.soft_share * teacher + (1 - recipe.soft_share) * churned
     columns = [train.horizons.index(edge) for edge in edges(train, horizon)]
     seen, returned = seen_and_returned(train.left[:, columns])
     histories = Histories.of(train)
-    return _Targets(
+    return Targets(
         churned=torch.from_numpy(soft.astype(np.float32)),
         seen=torch.from_numpy(seen),
         returned=torch.from_numpy(returned),
@@ -221,8 +225,9 @@ def _targets(train: TrainingSet, horizon: int, recipe: Recipe, teacher: Probabil
     )
 
 
-def _loss(found: Outputs, targets: _Targets, rows: Tensor, recipe: Recipe) -> Tensor:
-    wanted = _Targets(*(target[rows].to(found.logit.device) for target in targets))
+def loss_of(found: Outputs, targets: Targets, rows: Tensor, recipe: Recipe) -> Tensor:
+    """Returns the mean loss of a batch whose outputs are `found`, the `rows` (B,) of `targets`."""
+    wanted = Targets(*(target[rows].to(found.logit.device) for target in targets))
     loss = nn.functional.binary_cross_entropy_with_logits(found.logit, wanted.churned)
     loss = loss + hazard_loss(found.hazards, wanted.seen, wanted.returned)
     errors = torch.where(wanted.log_spend.isnan(), 0, found.log_spend - wanted.log_spend.nan_to_num())
