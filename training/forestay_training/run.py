@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -24,6 +25,7 @@ from forestay_training import data_checks
 from forestay_training.calibrate import Platt
 from forestay_training.card import card
 from forestay_training.evaluation import baselines
+from forestay_training.evaluation.baselines import Trees
 from forestay_training.evaluation.bootstrap import Comparison, Figures
 from forestay_training.evaluation.contenders import Contender, blend, finish, fit_trees
 from forestay_training.evaluation.rows import Division, Rows, divide
@@ -71,17 +73,43 @@ class Wishes:
     about: str = ""
 
 
+class Taken(NamedTuple):
+    """The network that is taken, what was done for it in words, and what metrics and card say of that besides."""
+
+    fitted: Fitted
+    setting: str
+    told: Mapping[str, Any]
+    about: str = ""
+
+
+#: Fits the network that is judged and exported; it is given the tuned trees, and a place for what is under way.
+Fitter = Callable[[Division, Trees, Path, Note], Taken]
+
+
 class _Made(NamedTuple):
     """The network that is taken, with its calibration, and who stood beside it."""
 
-    fitted: Fitted
-    pretrained: bool
+    taken: Taken
     calibration: Platt
     contenders: Mapping[str, Contender]
 
 
-def train(folder: Path, out: Path, wishes: Wishes, note: Note) -> dict[str, Any]:
+def _nowhere(_name: str, _step: int, _value: float) -> None:
+    """Keeps nothing."""
+
+
+def train(
+    folder: Path,
+    out: Path,
+    wishes: Wishes,
+    note: Note,
+    *,
+    fitter: Fitter | None = None,
+    measured: Measured = _nowhere,
+) -> dict[str, Any]:
     """Writes graph, configuration, metrics, card and weights into `out`; returns the metrics.
+
+    `fitter` fits otherwise than `wishes` would. `measured` is told each epoch's validation log-loss.
 
     A run that was killed goes on where it stopped if it is started again with the same training set and wishes.
 
@@ -99,15 +127,16 @@ def train(folder: Path, out: Path, wishes: Wishes, note: Note) -> dict[str, Any]
         raise ForestayError("; ".join(checked.errors))
     for warning in checked.warnings:
         note(f"data: {warning}")
-    made = _made(rows, division, wishes, out, note)
+    made = _made(division, out, note, fitter or _usual(rows, wishes, measured))
+    network = made.taken.fitted.network
     note(f"measuring, with {wishes.bootstrap_draws} draws of users")
     test = _judged(division.test, made.contenders, wishes.bootstrap_draws)
     edge_list = edges(rows, wishes.horizon)
-    served = Served(made.fitted.network, made.calibration, edge_list.index(wishes.horizon))
+    served = Served(network, made.calibration, edge_list.index(wishes.horizon))
     parity = export(
         served, division.test.where(np.arange(len(division.test)) < _PARITY_ROWS).inputs, out / "model.onnx"
     )
-    save_network(out / "network.pt", made.fitted.network)
+    save_network(out / "network.pt", network)
     metrics = {
         "model_version": hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()[:_VERSION_DIGITS],
         "served": "fused",
@@ -118,12 +147,12 @@ def train(folder: Path, out: Path, wishes: Wishes, note: Note) -> dict[str, Any]
         "horizons": [span_text(edge) for edge in edge_list],
         "groups": list(GROUPS),
         "trained_until": moment_text(int(division.train.moments.max()) + wishes.horizon),
-        "parameters": sum(parameter.numel() for parameter in made.fitted.network.parameters()),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "bytes": (out / "model.onnx").stat().st_size,
         "onnx_parity": parity,
         "calibration": made.calibration._asdict(),
-        "epochs": made.fitted.epochs,
-        "pretrained": made.pretrained,
+        "epochs": made.taken.fitted.epochs,
+        **made.taken.told,
         "data": _data(folder, rows),
         "code": {"forestay": version("forestay"), "commit": _commit()},
         "seed": wishes.seed,
@@ -136,9 +165,9 @@ def train(folder: Path, out: Path, wishes: Wishes, note: Note) -> dict[str, Any]
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "seconds": round(time.monotonic() - started, 1),
     }
-    (out / "config.pbtxt").write_text(config_text(_parameters(metrics, served), dimensions(made.fitted.network)))
+    (out / "config.pbtxt").write_text(config_text(_parameters(metrics, served), dimensions(network)))
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    (out / "model_card.md").write_text(card(metrics, wishes.about))
+    (out / "model_card.md").write_text(card(metrics, f"{wishes.about}\n\n{made.taken.about}"))
     return metrics
 
 
@@ -161,28 +190,37 @@ def _division(rows: TrainingSet, horizon: int) -> Division:
     return division
 
 
-def _made(rows: TrainingSet, division: Division, wishes: Wishes, out: Path, note: Note) -> _Made:
+def _made(division: Division, out: Path, note: Note, fitter: Fitter) -> _Made:
     contenders = {}
     note("fitting recency and logistic regression")
     contenders["recency"] = finish(baselines.recency(division.train), division)
     contenders["logistic"] = finish(baselines.logistic(division.train), division)
     contenders["lightgbm"], trees = fit_trees(division, note)
-    note("boosted trees that have not seen a user teach the network about them")
-    teacher = trees.out_of_fold(division.train)
-    fitted, pretrained = _fitted(division, teacher, wishes, out / ".checkpoint" / _name(rows, wishes), note)
-    answer = baselines.Fit(
-        lambda some: predict(fitted.network, some.inputs), f"{fitted.epochs} epochs{', pre-trained' * pretrained}"
-    )
+    taken = fitter(division, trees, out / ".checkpoint", note)
+    answer = baselines.Fit(lambda some: predict(taken.fitted.network, some.inputs), taken.setting)
     contenders["fused"] = finish(answer, division)
     contenders["blend"] = blend(contenders["lightgbm"], contenders["fused"], division)
     calibration = contenders["fused"].calibration
     assert calibration is not None  # noqa: S101 - there are enough rows to calibrate on
     shutil.rmtree(out / ".checkpoint", ignore_errors=True)
-    return _Made(fitted, pretrained, calibration, contenders)
+    return _Made(taken, calibration, contenders)
 
 
-def _fitted(
-    division: Division, teacher: Probabilities, wishes: Wishes, checkpoints: Path, note: Note
+def _usual(rows: TrainingSet, wishes: Wishes, measured: Measured) -> Fitter:
+    """Returns what fits as `wishes` say."""
+
+    def fitter(division: Division, trees: Trees, place: Path, note: Note) -> Taken:
+        note("boosted trees that have not seen a user teach the network about them")
+        teacher = trees.out_of_fold(division.train)
+        fitted, pretrained = _fitted(division, teacher, wishes, place / _name(rows, wishes), note, measured)
+        setting = f"{fitted.epochs} epochs{', pre-trained' * pretrained}"
+        return Taken(fitted, setting, {"pretrained": pretrained})
+
+    return fitter
+
+
+def _fitted(  # noqa: PLR0917 - what a fit takes, and who is told
+    division: Division, teacher: Probabilities, wishes: Wishes, checkpoints: Path, note: Note, measured: Measured
 ) -> tuple[Fitted, bool]:
     """Returns the network that validates best of those wished for, and whether it was pre-trained."""
     found: list[tuple[Fitted, bool]] = []
@@ -208,6 +246,7 @@ def _fitted(
             pretrained=weights,
             checkpoint=checkpoints / ("pretrained.pt" if pretrained else "fit.pt"),
             device=wishes.device,
+            checked_epoch=partial(measured, f"validation_log_loss{'_pretrained' * pretrained}"),
         )
         found.append((fitted, pretrained))
         note(f"{'with' if pretrained else 'without'} pre-training: validation log-loss {min(fitted.history):.4f}")

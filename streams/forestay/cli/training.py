@@ -2,14 +2,20 @@
 
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from forestay.cli.console import console, printable, table
 from forestay.core.errors import ForestayError
 from forestay.dataset.plan import parse_span
+
+if TYPE_CHECKING:
+    from forestay_training.run import Fitter, Wishes
+    from forestay_training.tracking import Run
 
 
 class Asked(NamedTuple):
@@ -25,6 +31,9 @@ class Asked(NamedTuple):
     device: str
     about: Path | None
     draws: int
+    #: Epsilon and the most rows of a user, None without a budget.
+    private: tuple[float, int] | None = None
+    track: bool = True
 
 
 def trained(asked: Asked) -> dict[str, Any]:
@@ -37,7 +46,7 @@ def trained(asked: Asked) -> dict[str, Any]:
     need_torch()
     from forestay_training.fitting import Recipe
     from forestay_training.recipes import read_recipe
-    from forestay_training.run import Wishes, train
+    from forestay_training.run import Wishes
     from forestay_training.training_set import TrainingSet
 
     recipe = Recipe() if asked.recipe is None else read_recipe(asked.recipe)
@@ -56,6 +65,44 @@ def trained(asked: Asked) -> dict[str, Any]:
         bootstrap_draws=asked.draws,
         about="" if asked.about is None else asked.about.read_text(),
     )
+    with told() as note:
+        return _kept(asked, wishes, note)
+
+
+def _kept(asked: Asked, wishes: "Wishes", note: Callable[[str], None]) -> dict[str, Any]:
+    from forestay_training.run import train
+    from forestay_training.tracking import Run, tracked
+
+    parameters = {"dataset": str(asked.dataset), "private": asked.private} | asdict(wishes)
+    with tracked("train", parameters, note) if asked.track else nullcontext(Run()) as run:
+        metrics = train(asked.dataset, asked.out, wishes, note, fitter=_fitter(asked, wishes), measured=run.measured)
+        keep(run, metrics, asked.out)
+    return metrics
+
+
+def _fitter(asked: Asked, wishes: "Wishes") -> "Fitter | None":
+    if asked.private is None:
+        return None
+    if find_spec("opacus") is None:
+        raise ForestayError("--private needs the extra 'train' (opacus): pip install 'forestay[train]'")
+    from forestay_training.private import Privacy
+    from forestay_training.private_run import privately
+
+    return privately(wishes, Privacy(*asked.private))
+
+
+def keep(run: "Run", metrics: dict[str, Any], out: Path) -> None:
+    """Has a tracked run keep the test figures and the candidate's files."""
+    for model, figures in metrics["test"]["figures"].items():
+        for measure, (value, _low, _high) in figures.items():
+            if value is not None:
+                run.measured(f"test/{model}/{measure}", 0, value)
+    run.keep(out)
+
+
+@contextmanager
+def told() -> Iterator[Callable[[str], None]]:
+    """Yields what shows on stderr how far a long run is."""
     started = time.monotonic()
     with console(stderr=True).status("reading the training set") as status:
 
@@ -63,7 +110,7 @@ def trained(asked: Asked) -> dict[str, Any]:
             status.update(printable(text))
             sys.stderr.write(f"{time.monotonic() - started:5.0f} s  {printable(text)}\n")
 
-        return train(asked.dataset, asked.out, wishes, note)
+        yield note
 
 
 def need_torch() -> None:

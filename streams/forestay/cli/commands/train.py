@@ -7,6 +7,7 @@ import typer
 
 _LEARN = "What is learnt"
 _TELL = "What is told"
+_PRIVATE = "Differential privacy"
 
 
 def train(
@@ -45,6 +46,18 @@ def train(
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where it is fitted.", rich_help_panel=_LEARN)
     ] = "cpu",
+    private: Annotated[
+        bool, typer.Option("--private", help="Bound what the weights tell of any user.", rich_help_panel=_PRIVATE)
+    ] = False,
+    epsilon: Annotated[
+        float, typer.Option(min=0.01, help="The bound; less is more private.", rich_help_panel=_PRIVATE)
+    ] = 8.0,
+    max_rows: Annotated[
+        int,
+        typer.Option(
+            "--max-rows-a-user", metavar="N", min=1, help="Of a user drawn, rows a step.", rich_help_panel=_PRIVATE
+        ),
+    ] = 4,
     about: Annotated[
         Path | None,
         typer.Option(
@@ -57,6 +70,9 @@ def train(
     draws: Annotated[
         int, typer.Option(metavar="N", min=20, help="Bootstrap draws of the intervals.", rich_help_panel=_TELL)
     ] = 400,
+    track: Annotated[
+        bool, typer.Option("--track/--no-track", help="Keep the run with MLflow.", rich_help_panel=_TELL)
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics.", rich_help_panel=_TELL)] = False,
 ) -> None:
     r"""Train the churn Transformer on a training set, judge it, and export it for Triton.
@@ -67,7 +83,8 @@ def train(
     model repository if it passes the gates.
 
     Killed in the middle, the same command goes on where it stopped, to the same bytes. Needs the extra `train`
-    (torch); runs are tracked with MLflow where it is installed. docs/model.md says how the model is made.
+    (torch); runs are tracked with MLflow where it is installed. docs/model.md says how the model is made,
+    docs/tuning.md what `--private` promises.
 
     **Examples**
 
@@ -75,13 +92,17 @@ def train(
     forestay dataset events.parquet --every 14d --from 2026-01-01 --until 2026-06-01 --cutoff 2026-08-01 \
         --horizon 1d --horizon 7d --horizon 28d --horizon 60d --test-from 2026-08-01 --out set
     forestay train set --out candidate
+    forestay train set --private --epsilon 8 --out private
     forestay train set --horizon 28d --recipe recipe.json --device auto --json > metrics.json
     ```
     """
     from forestay.cli.console import print_json
     from forestay.cli.training import Asked, show, trained
 
-    metrics = trained(Asked(dataset, out, horizon, seed, epochs, recipe, pretrain, device, about, draws))
+    budget = (epsilon, max_rows) if private else None
+    metrics = trained(
+        Asked(dataset, out, horizon, seed, epochs, recipe, pretrain, device, about, draws, budget, track)
+    )
     if as_json:
         print_json(metrics)
     else:
