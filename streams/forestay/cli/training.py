@@ -83,8 +83,6 @@ def _kept(asked: Asked, wishes: "Wishes", note: Callable[[str], None]) -> dict[s
 def _fitter(asked: Asked, wishes: "Wishes") -> "Fitter | None":
     if asked.private is None:
         return None
-    if find_spec("opacus") is None:
-        raise ForestayError("--private needs the extra 'train' (opacus): pip install 'forestay[train]'")
     from forestay_training.private import Privacy
     from forestay_training.private_run import privately
 
