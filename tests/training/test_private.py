@@ -1,6 +1,7 @@
 """A user is one unit: their rows make one cut gradient, drowned in noise whose price is kept in the books."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ from opacus.accountants import RDPAccountant
 from forestay.core.errors import ForestayError
 from forestay.core.units import DAY
 from forestay_training import private
+from forestay_training.evaluation.baselines import Trees
 from forestay_training.evaluation.rows import Division, Rows, divide
 from forestay_training.fitting import Recipe, loss_of, targets_of, tensors
 from forestay_training.network import ChurnNetwork, Shape
 from forestay_training.private import Privacy, fit_privately
+from forestay_training.private_run import privately
+from forestay_training.run import Wishes
 from forestay_training.scaling import FeatureScaler
 from forestay_training.training_set import TrainingSet
 
@@ -35,8 +39,13 @@ def fitted(division: Division, privacy: Privacy = ASKED) -> private.PrivateFit:
     )
 
 
-def test_the_budget_asked_for_is_spent_by_users_and_no_more(division: Division) -> None:
-    spent = fitted(division).spent
+@pytest.fixture(scope="module")
+def one(division: Division) -> private.PrivateFit:
+    return fitted(division)
+
+
+def test_the_budget_asked_for_is_spent_by_users_and_no_more(division: Division, one: private.PrivateFit) -> None:
+    spent = one.spent
     users = len(np.unique(division.train.users))
     assert spent.users == users
     assert spent.delta == pytest.approx(1 / users**1.1)
@@ -47,16 +56,27 @@ def test_the_budget_asked_for_is_spent_by_users_and_no_more(division: Division) 
     assert 0.98 * ASKED.epsilon < spent.epsilon <= ASKED.epsilon
 
 
-def test_the_noise_is_no_function_of_the_seed_and_a_tighter_budget_has_more(division: Division) -> None:
-    one, other = fitted(division), fitted(division)
-    assert not torch.equal(one.fitted.network.bias, other.fitted.network.bias)
-    tight = fitted(division, replace(ASKED, epsilon=1.0)).spent
-    assert tight.noise_multiplier > 2 * one.spent.noise_multiplier
+def test_the_noise_is_no_function_of_the_seed_and_a_tighter_budget_has_more(
+    division: Division, one: private.PrivateFit
+) -> None:
+    again, tight = fitted(division), fitted(division, replace(ASKED, epsilon=1.0))
+    assert not torch.equal(one.fitted.network.bias, again.fitted.network.bias)
+    assert tight.spent.noise_multiplier > 2 * one.spent.noise_multiplier
 
 
 def test_scales_of_the_users_fitted_on_are_refused(division: Division) -> None:
     with pytest.raises(ForestayError, match="users that nothing is fitted on"):
         fit_privately(division.train.set, division.train.set, HORIZON, SMALL, 5, ASKED, note=lambda _text: None)
+
+
+def test_metrics_and_card_say_what_was_spent(division: Division, tmp_path: Path) -> None:
+    fitter = privately(Wishes(HORIZON, recipe=SMALL), ASKED)
+    taken = fitter(division, Trees(4, 100, 0.5), tmp_path, lambda _text: None)
+    told = taken.told["private"]
+    assert told["unit"] == "user"
+    assert told["max_rows_a_user"] == 3
+    assert f"epsilon {told['epsilon']:.2f} at delta {told['delta']:.2g}" in taken.about
+    assert taken.told["pretrained"] is False
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ def test_log_loss_and_time_make_the_objective_and_the_first_trial_is_todays(rows
     for tried in (first, second):
         assert tried.milliseconds == tried.recipe["width"] / 100
         assert tried.log_loss is not None
+        assert tried.milliseconds is not None
         assert tried.objective == pytest.approx(tried.log_loss + WEIGHT * tried.milliseconds)
     assert found.best == min(found.trials, key=lambda one: one.objective or 9)
     assert found.recipe.shape.width == found.best.recipe["width"]

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from forestay.core.decision.model_input import ModelInput
 from forestay_training.calibrate import Platt
@@ -45,7 +46,7 @@ def milliseconds_a_user(network: ChurnNetwork, sample: ModelInput) -> float:
     return float(best.sum() * 1_000 / len(rows))
 
 
-def _feed(sample: ModelInput, rows: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> dict[str, object]:
+def _feed(sample: ModelInput, rows: NDArray[np.int64]) -> dict[str, object]:
     part = select(sample, rows)
     longest = int(lengths(part).max())
     return {

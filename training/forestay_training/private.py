@@ -156,13 +156,14 @@ class _Learner:
 
     def __init__(self, network: ChurnNetwork, targets: Targets, recipe: Recipe) -> None:
         self.network = network.train()
-        self.taught = dict(network.named_parameters())
+        # Weights, onto which Opacus has gradients hung.
+        self.taught: dict[str, Any] = dict(network.named_parameters())
         steering = {id(weight) for weight in network.steering()}
         self._steering = {name for name, weight in self.taught.items() if id(weight) in steering}
         self._targets = targets
         self._penalty = recipe.steps_penalty
         # One rule for all: batched over users, not over rows. Bare parameters need no module of their own so.
-        self._gradients = vmap(grad(self._loss), in_dims=(None, *(0,) * 5), randomness="different")
+        self._gradients: Any = vmap(grad(self._loss), in_dims=(None, *(0,) * 5), randomness="different")
 
     def put_gradients(self, train: TrainingSet, rows: NDArray[np.int64]) -> None:
         """Leaves each weight's gradients (U, ...) where Opacus looks for them; `rows` (U, R) are those of a user."""
