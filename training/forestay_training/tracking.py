@@ -121,7 +121,8 @@ def _address() -> str:
     if told:
         return told
     FOLDER.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{FOLDER / 'runs.db'}"
+    # MLflow keeps a store by its address for as long as the process lives: another folder must be another address.
+    return f"sqlite:///{FOLDER.resolve() / 'runs.db'}"
 
 
 def _shown(address: str) -> str:

@@ -29,6 +29,8 @@ ADMISSION: Final = "admission.json"
 HISTORY: Final = "history.jsonl"
 #: What a candidate is made of.
 PARTS: Final = (GRAPH, CONFIG, METRICS, CARD)
+#: What `forestay adapt-model` goes on from; a version serves without.
+WEIGHTS: Final = "network.pt"
 
 
 class ModelFolder:
@@ -103,7 +105,7 @@ class ModelFolder:
         """Copies a candidate's files to version `number`, which appears in one step."""
         making = Path(tempfile.mkdtemp(dir=self.path, prefix=f".{number}-"))
         try:
-            for name in PARTS:
+            for name in (*PARTS, WEIGHTS) if (candidate / WEIGHTS).exists() else PARTS:
                 shutil.copyfile(candidate / name, making / name)
             (making / ADMISSION).write_text(as_json(admission))
             for file in making.iterdir():
