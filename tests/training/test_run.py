@@ -17,9 +17,11 @@ from forestay.shipping.figures import read_figures
 from forestay.shipping.gates import files, quality
 from forestay.shipping.gates.verdict import Outcome
 from forestay.shipping.triton_config import parameters_of, read_config
+from forestay_training import eight_bits
 from forestay_training.calibrate import Platt
 from forestay_training.evaluation.metrics import MEASURES
-from forestay_training.export import Served, dimensions, export, run
+from forestay_training.evaluation.rows import Rows
+from forestay_training.export import OUTPUT, ExportError, Served, dimensions, export, run
 from forestay_training.fitting import Recipe
 from forestay_training.groups import GROUPS
 from forestay_training.network import ChurnNetwork, Shape
@@ -118,3 +120,21 @@ def test_the_graph_says_what_the_network_says_in_any_batch_and_length(rows: Trai
     torch.testing.assert_close(curve[:, 2], probability)
     assert (curve.diff(dim=1) <= 0).all()
     torch.testing.assert_close(served.bias + expected["contributions"].sum(dim=1), torch.logit(probability))
+
+
+def test_in_8_bits_it_is_judged_by_its_own_answers_and_refused_where_it_loses(
+    trained: tuple[Path, dict[str, Any]], rows: TrainingSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (trained[0] / "model.onnx").read_bytes()
+    file = tmp_path / "model.onnx"
+    file.write_bytes(whole)
+    test = Rows.of(rows, 14 * DAY)
+    shrunk = eight_bits.shrink(file, test)
+    assert file.read_bytes() != whole
+    np.testing.assert_array_equal(shrunk.answers, run(file, test.inputs, (OUTPUT,))[OUTPUT][:, 0])
+    assert 0 < shrunk.told["largest_change"] < 0.05
+    file.write_bytes(whole)
+    monkeypatch.setattr(eight_bits, "MOST_LOST", -1.0)
+    with pytest.raises(ExportError, match="leave out --eight-bit"):
+        eight_bits.shrink(file, test)
+    assert file.read_bytes() == whole

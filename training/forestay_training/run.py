@@ -24,6 +24,7 @@ from forestay.dataset.plan import moment_text, span_text
 from forestay_training import data_checks
 from forestay_training.calibrate import Platt
 from forestay_training.card import card
+from forestay_training.eight_bits import shrink
 from forestay_training.evaluation import baselines
 from forestay_training.evaluation.baselines import Trees
 from forestay_training.evaluation.bootstrap import Comparison, Figures
@@ -62,6 +63,7 @@ class Wishes:
     """What to train: `horizon` (milliseconds) is that of the label decisions are made by; `about` is for the card.
 
     With `pretrain` at auto the network is fitted with and without it, and the one that validates better is taken.
+    With `eight_bit` the exported file has 8-bit weights, and its own answers are what is judged.
     """
 
     horizon: int
@@ -71,6 +73,7 @@ class Wishes:
     device: str = "cpu"
     bootstrap_draws: int = 400
     about: str = ""
+    eight_bit: bool = False
 
 
 class Taken(NamedTuple):
@@ -129,14 +132,19 @@ def train(
         note(f"data: {warning}")
     made = _made(division, out, note, fitter or _usual(rows, wishes, measured))
     network = made.taken.fitted.network
-    note(f"measuring, with {wishes.bootstrap_draws} draws of users")
-    test = _judged(division.test, made.contenders, wishes.bootstrap_draws)
     edge_list = edges(rows, wishes.horizon)
     served = Served(network, made.calibration, edge_list.index(wishes.horizon))
     parity = export(
         served, division.test.where(np.arange(len(division.test)) < _PARITY_ROWS).inputs, out / "model.onnx"
     )
     save_network(out / "network.pt", network)
+    contenders, in_eight_bits = dict(made.contenders), {}
+    if wishes.eight_bit:
+        shrunk = shrink(out / "model.onnx", division.test)
+        contenders["fused"] = contenders["fused"]._replace(test=shrunk.answers)
+        in_eight_bits = {"eight_bit": shrunk.told}
+    note(f"measuring, with {wishes.bootstrap_draws} draws of users")
+    test = _judged(division.test, contenders, wishes.bootstrap_draws)
     metrics = {
         "model_version": hashlib.sha256((out / "model.onnx").read_bytes()).hexdigest()[:_VERSION_DIGITS],
         "served": "fused",
@@ -150,6 +158,7 @@ def train(
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "bytes": (out / "model.onnx").stat().st_size,
         "onnx_parity": parity,
+        **in_eight_bits,
         "calibration": made.calibration._asdict(),
         "epochs": made.taken.fitted.epochs,
         **made.taken.told,

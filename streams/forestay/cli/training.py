@@ -34,6 +34,7 @@ class Asked(NamedTuple):
     #: Epsilon and the most rows of a user, None without a budget.
     private: tuple[float, int] | None = None
     track: bool = True
+    eight_bit: bool = False
 
 
 def trained(asked: Asked) -> dict[str, Any]:
@@ -64,6 +65,7 @@ def trained(asked: Asked) -> dict[str, Any]:
         device=_device(asked.device),
         bootstrap_draws=asked.draws,
         about="" if asked.about is None else asked.about.read_text(),
+        eight_bit=asked.eight_bit,
     )
     with told() as note:
         return _kept(asked, wishes, note)

@@ -46,6 +46,12 @@ def train(
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where it is fitted.", rich_help_panel=_LEARN)
     ] = "cpu",
+    eight_bit: Annotated[
+        bool,
+        typer.Option(
+            "--eight-bit", help="Export with 8-bit weights, for CPUs; refused if AUC suffers.", rich_help_panel=_LEARN
+        ),
+    ] = False,
     private: Annotated[
         bool, typer.Option("--private", help="Bound what the weights tell of any user.", rich_help_panel=_PRIVATE)
     ] = False,
@@ -101,7 +107,7 @@ def train(
 
     budget = (epsilon, max_rows) if private else None
     metrics = trained(
-        Asked(dataset, out, horizon, seed, epochs, recipe, pretrain, device, about, draws, budget, track)
+        Asked(dataset, out, horizon, seed, epochs, recipe, pretrain, device, about, draws, budget, track, eight_bit)
     )
     if as_json:
         print_json(metrics)
