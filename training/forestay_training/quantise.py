@@ -38,7 +38,7 @@ def quantised(model: bytes) -> bytes:
 
 
 def _wanted(record: logging.LogRecord) -> bool:
-    """Leaves out the quantiser's advice to infer shapes first: it infers them itself, those of the exporter are gone."""
+    """Leaves out the quantiser's advice to infer shapes first: it infers them itself; the exporter's are gone."""
     return "pre-processing before quantization" not in record.getMessage()
 
 
