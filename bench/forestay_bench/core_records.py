@@ -16,7 +16,7 @@ from forestay.core.state.state_codec import MARK_KEY
 from forestay.settings import DEFAULT_CATALOGUE, EngineSettings, FeatureSettings
 from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 
-SOURCES: Final = Sources("clickstream", "forestay-clock", "forestay-identity")
+SOURCES: Final = Sources("clickstream", "forestay-clock", "forestay-identity", "action-feedback")
 #: Events from one commit to the next: as many as one worker takes in some 50 ms.
 _COMMIT_EVERY: Final = 1_000
 #: What stands in for the model says this of everybody: whoever may be sent an action is.

@@ -6,23 +6,27 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from forestay_schemas.action_feedback import ActionFeedback
 from forestay_schemas.click_event import ClickEvent
 from forestay_schemas.clock_record import ClockRecord
 from forestay_schemas.decision import Decision
 from forestay_schemas.ledger import LedgerRecord
+from forestay_schemas.outcome import DecisionOutcome
 from forestay_schemas.retention_action import RetentionAction
 
 #: The contract of each topic, by the name of its schema file.
 CONTRACTS: dict[str, type[BaseModel]] = {
+    "action_feedback": ActionFeedback,
     "click_event": ClickEvent,
     "clock_record": ClockRecord,
     "decision": Decision,
+    "decision_outcome": DecisionOutcome,
     "ledger_record": LedgerRecord,
     "retention_action": RetentionAction,
 }
 
 
-_READ = ("click_event", "clock_record")
+_READ = ("action_feedback", "click_event", "clock_record")
 
 
 def schema_text(name: str) -> str:

@@ -133,7 +133,7 @@ def of_events(ran: Ran) -> dict[str, bytes]:
     found = {}
     for name, record in ran.records.items():
         state = decode_user(record, DEFAULT_FEATURES)
-        state.contacts, state.score, state.patterns = [], None, None
+        state.contacts, state.score, state.patterns, state.pending = [], None, None, None
         state.seen_clock = NEVER
         # What lies outside all windows at the last decision may be left out: the moment of it is a decision's.
         state.scored_ts = ran.clock

@@ -154,7 +154,7 @@ def can_be_read(record: bytes, others: Sequence[bytes]) -> bool:
     for other in others:
         for one, two in ((record, other), (other, record)):
             both = decode_user(one, DEFAULT_FEATURES)
-            merge(both, decode_user(two, DEFAULT_FEATURES), RULES.patterns)
+            merge(both, decode_user(two, DEFAULT_FEATURES), "other", RULES.patterns)
             survives(both)
             lives_on(both)
     lives_on(state)

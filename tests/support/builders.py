@@ -25,7 +25,8 @@ from forestay_schemas import ClickEvent, Trigger, TriggerKind, rfc3339
 
 TOPIC: Final = "clickstream"
 CLOCK_TOPIC: Final = "forestay-clock"
-SOURCES: Final = Sources(TOPIC, CLOCK_TOPIC, "forestay-identity")
+FEEDBACK_TOPIC: Final = "action-feedback"
+SOURCES: Final = Sources(TOPIC, CLOCK_TOPIC, "forestay-identity", FEEDBACK_TOPIC)
 #: 2026-01-01T00:00:00Z
 START: Final = 1_767_225_600_000
 RULES: Final = Rules()

@@ -16,7 +16,7 @@ from forestay_chaos.oracle import ReadRecord
 from forestay_chaos.traffic import CATALOGUE, FEATURES, KINDS, TRIGGERS, Traffic
 from forestay_chaos.traffic_places import partition_of
 
-ROLES = ("clickstream", "clock", "identity", "actions", "decisions", "dead_letters", "features", "state")
+ROLES = ("clickstream", "clock", "identity", "actions", "decisions", "outcomes", "dead_letters", "features", "state")
 #: Of every record; 2026, so that the traffic lies in the past.
 SENT_AT = 1_767_225_600_000
 
@@ -76,7 +76,11 @@ class ChaosWorld:
     def _put_out(self, number: int, core: Partition, applied: Applied) -> None:
         answers = answered({situation.decision_id: 0.7 for situation in applied.situations})
         settled = core.settle(applied.situations, answers, MODEL)
-        for role, records in (("dead_letters", applied.dead_letters), ("features", applied.features)):
+        for role, records in (
+            ("dead_letters", applied.dead_letters),
+            ("features", applied.features),
+            ("outcomes", settled.outcomes),
+        ):
             for record in records:
                 self._write(role, number, record.key, record.value, tuple(record.headers))
         for decision in settled.decisions:

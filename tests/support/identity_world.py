@@ -178,10 +178,12 @@ class Life:
             "decisions": [*map(record_of, settled.decisions)],
             "actions": [*map(record_of, settled.actions)],
             "dead_letters": applied.dead_letters,
+            "outcomes": settled.outcomes,
         }
         self._ledger.batch(Taken(topic, begin, self.core.positions[topic], more=False, now=NEVER), MODEL, made)
         outputs: list[tuple[str, Any]] = [("dead_letters", letter) for letter in applied.dead_letters]
         outputs += [("decisions", one) for one in made["decisions"]]
+        outputs += [("outcomes", one) for one in settled.outcomes]
         outputs.insert(self.world.random.randint(0, len(outputs)), ("identity", applied.identity))
         for kind, output in [*outputs, *(("actions", one) for one in made["actions"])]:
             if kind == "identity":

@@ -26,6 +26,7 @@ from forestay.core.state.state_codec import MARK_KEY, decode_mark
 from forestay_schemas import Decision, RetentionAction
 
 DEAD_LETTERS: Final = "dead_letters"
+OUTCOMES: Final = "outcomes"
 DECISIONS: Final = "decisions"
 ACTIONS: Final = "actions"
 STATE: Final = "state"
@@ -113,10 +114,11 @@ class Life:
             DECISIONS: [*map(record_of, settled.decisions)],
             ACTIONS: [*map(record_of, settled.actions)],
             DEAD_LETTERS: applied.dead_letters,
+            OUTCOMES: settled.outcomes,
         }
         taken = Taken(topic, begin, self.core.positions[topic], more=False, now=NEVER)
         self._ledger.batch(taken, MODEL, made)
-        for role in (DEAD_LETTERS, DECISIONS, ACTIONS):
+        for role in (DEAD_LETTERS, OUTCOMES, DECISIONS, ACTIONS):
             for record in made[role]:
                 self._write(role, record)
 

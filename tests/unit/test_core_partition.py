@@ -57,7 +57,7 @@ def test_a_decision_in_the_log_is_not_made_again_and_its_action_is_repeated_byte
     first = settle(core, [buy(0)], 0.9)
     assert len(first.actions) == len(first.decisions) == 1
     again, repeated = restarted(core, keep=set(), settled=first)
-    assert settle(again, [buy(0)], 0.1) == ([], [])
+    assert settle(again, [buy(0)], 0.1) == ([], [], [])
     assert [a.model_dump_json() for a in repeated] == [a.model_dump_json() for a in first.actions]
     assert states(again) == states(core)
     assert settle(again, [buy(1, day=0.5)], 0.9).actions == []
@@ -68,7 +68,7 @@ def test_a_state_from_after_the_decision_needs_nothing_repeated() -> None:
     first = settle(core, [buy(0)], 0.9)
     again, repeated = restarted(core, keep={"u1"}, settled=first)
     assert repeated == []
-    assert settle(again, [buy(0)], 0.9) == ([], [])
+    assert settle(again, [buy(0)], 0.9) == ([], [], [])
     assert states(again) == states(core)
 
 

@@ -26,6 +26,8 @@ from forestay.core.identity.identities import Identities
 from forestay.core.identity.identity_record import Ask, IdentityRecord, Move, decode_identity
 from forestay.core.record import OutputRecord, Record
 from forestay.core.record_batch import BatchRecord
+from forestay.core.rewards.feedback import decode_feedback
+from forestay.core.rewards.rewards import Rewards
 from forestay.core.rules import Rules
 from forestay.core.state.identity import is_leaving
 from forestay.core.state.mark import PartitionMark
@@ -44,6 +46,8 @@ ALL: Final[int] = 2**60
 #: Users a worker wakes in one batch by the time a record tells: after an outage thousands are silent at once, and
 #: what they ask for is decided and made durable in portions.
 MOST_WOKEN: Final[int] = 2_000
+#: Dead letters that tell of no bad deploy upstream, and stop no line.
+_NO_FAULT: Final = ("too_late", "unknown_action")
 
 
 class _UnfinishedError(Exception):
@@ -56,6 +60,7 @@ class Sources(NamedTuple):
     clickstream: str
     clock: str
     identity: str
+    feedback: str
 
 
 class Applied(NamedTuple):
@@ -112,10 +117,11 @@ class Partition:
         self._idle: i64 = rules.idle
         self._deduplicate = rules.deduplicate
         self._written_at = [kind in rules.feature_stream.kinds for kind in range(len(EVENT_NAMES))]
-        schedule = Schedule(rules.features, rules.patterns, rules.idle)
+        schedule = Schedule(rules.features, rules.patterns, rules.idle, rules.reward_wait)
         self.users = Users(rules.features, schedule, rules.lateness, rules.live_users)
-        self._deciding = Deciding(self.users, rules, catalogue)
-        self._waking = Waking(number, self.users, schedule, rules, self._deciding)
+        self._rewards = Rewards(rules, catalogue.policy.margin)
+        self._deciding = Deciding(self.users, rules, catalogue, self._rewards)
+        self._waking = Waking(number, self.users, schedule, rules, self._deciding, self._rewards)
         self._flood = FloodGuard(rules.dead_letter_limit)
         self._identities = Identities(self.users, rules, schedule)
         self._writer = FeatureWriter(rules.features, rules.feature_stream)
@@ -172,6 +178,7 @@ class Partition:
         identity: list[OutputRecord] = []
         self._features, self._identity = features, identity
         self._deciding.begin()
+        self._rewards.begin()
         self._seen = self._seen.following()
         self._most_woken = most_woken
         late, taken = self._late, 0
@@ -186,10 +193,8 @@ class Partition:
             try:
                 if is_click:
                     self._apply_event(self._decode(record, now), offset, topic)
-                elif topic == self._sources.clock:
-                    self._advance(decode_clock(record, now), topic, offset)
                 else:
-                    self._apply_identity(decode_identity(record.key, record.value), topic, offset)
+                    self._apply_other(record, offset, topic, now)
                 self._flood.passed()
             except _UnfinishedError:
                 break
@@ -197,6 +202,7 @@ class Partition:
                 dead_letters.append(dead_letter(topic, self.number, record, problem))
                 if problem.code == "too_late":
                     self._late += 1
+                if problem.code in _NO_FAULT:
                     self._flood.passed()
                 else:
                     flood = self._flood.failed()
@@ -207,6 +213,14 @@ class Partition:
         self.positions[topic] = expected
         situations = self._deciding.situations
         return Applied(situations, dead_letters, features, identity, self._late - late, taken, self._seen, flood)
+
+    def _apply_other(self, record: Record, offset: i64, topic: str, now: i64) -> None:
+        if topic == self._sources.clock:
+            self._advance(decode_clock(record, now), topic, offset)
+        elif topic == self._sources.feedback:
+            self._apply_feedback(record, now)
+        else:
+            self._apply_identity(decode_identity(record.key, record.value), topic, offset)
 
     def _decode(self, record: Record, now: i64) -> Event:
         if isinstance(record, BatchRecord):
@@ -265,6 +279,8 @@ class Partition:
         """Asks for what follows from an event that was counted for the user."""
         user_id, ts = event.user_id, event.ts
         self._seen.see(event)
+        if state.pending is not None:
+            self._rewards.see(state, event)
         self._waking.look_after(state, event)
         other = event.anonymous_id
         if other is not None:
@@ -307,6 +323,11 @@ class Partition:
             return
         behind = (oldest - event.ts) // MINUTE
         raise DeadLetter("too_late", f"the event came {behind} minutes after the allowed lateness had passed")
+
+    def _apply_feedback(self, record: Record, now: int) -> None:
+        feedback = decode_feedback(record, now)
+        self._rewards.take(feedback.user_id, self.users.get(feedback.user_id), feedback)
+        self.users.touch(feedback.user_id)
 
     def _apply_identity(self, record: IdentityRecord, topic: str, offset: int) -> None:
         if isinstance(record, Ask):

@@ -13,7 +13,8 @@ class Rules(NamedTuple):
     """Times in milliseconds; `score_on` holds event codes, `currency` the one ISO 4217 code accepted, or None.
 
     `idle` is the silence after which a user is forgotten; `live_users` how many users of a partition stay
-    unpacked in memory. With `deduplicate` off, producers are trusted to send each event once.
+    unpacked in memory. `reward_horizon` is how long the outcome of a decision is waited for, 0 if it is not. With
+    `deduplicate` off, producers are trusted to send each event once.
     """
 
     score_on: frozenset[int] = frozenset(range(len(EVENT_NAMES)))
@@ -26,6 +27,12 @@ class Rules(NamedTuple):
     live_users: int = 20_000
     deduplicate: bool = True
     merge_identities: bool = True
+    reward_horizon: int = 28 * DAY
     features: FeatureSet = DEFAULT_FEATURES
     feature_stream: FeatureStream = FeatureStream()
     patterns: PatternRules = PatternRules([])
+
+    @property
+    def reward_wait(self) -> int:
+        """Returns when a decision's outcome is closed, after it: what came in time may be told later. 0: never."""
+        return self.reward_horizon + self.lateness if self.reward_horizon else 0

@@ -83,6 +83,10 @@ class Users:
             if minute != NEVER:
                 self.timers.put(user_id, minute)
 
+    def arm(self, user_id: str, state: UserState) -> None:
+        """Makes sure the user is looked at when the next of their outcomes is closed."""
+        self.timers.arm(user_id, state, self._schedule.outcome(state))
+
     def touch(self, user_id: str) -> None:
         """Says that the user's state has changed."""
         self._dirty.add(user_id)

@@ -10,6 +10,7 @@ from forestay.core.clock.timers import SHORTEST
 from forestay.core.decision.deciding import Deciding
 from forestay.core.event import NEVER, Event
 from forestay.core.patterns.patterns import PatternMemory
+from forestay.core.rewards.rewards import Rewards
 from forestay.core.rules import Rules
 from forestay.core.state.user_state import UserState
 from forestay.core.units import MINUTE
@@ -28,7 +29,9 @@ class Coordinates(NamedTuple):
 class Waking:
     """The clock of one partition; it stands at `NEVER` before the first event."""
 
-    def __init__(self, number: int, users: Users, schedule: Schedule, rules: Rules, deciding: Deciding) -> None:
+    def __init__(  # noqa: PLR0917 - what it is made of, in the order it is needed
+        self, number: int, users: Users, schedule: Schedule, rules: Rules, deciding: Deciding, rewards: Rewards
+    ) -> None:
         """`number` is the partition's, `users` are its own."""
         self.clock: i64 = NEVER
         self._number = number
@@ -36,6 +39,7 @@ class Waking:
         self._schedule = schedule
         self._rules = rules
         self._deciding = deciding
+        self._rewards = rewards
 
     def look_after(self, state: UserState, event: Event) -> None:
         """Sees to it that the user of an event that was counted is woken in time."""
@@ -106,6 +110,11 @@ class Waking:
             self._users.timers.arm(user_id, state, current)
             return
         self._users.touch(user_id)
+        wakes = self._schedule.waking(state) == due
+        self._rewards.close(user_id, state, due)
+        if not wakes:
+            self._users.timers.arm(user_id, state, self._schedule.due(state))
+            return
         if due - state.last_ts > self._rules.idle:
             self.evict(user_id, state)
             return
@@ -133,4 +142,5 @@ class Waking:
         """Forgets a user; what this batch is to decide about them is decided as if they were still known."""
         self._users.remove(user_id)
         self._users.touch(user_id)
+        self._rewards.abandon(user_id, state)
         self._deciding.evicted(user_id, state)

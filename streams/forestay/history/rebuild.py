@@ -35,11 +35,11 @@ def rebuilt(user_id: str, history: Mapping[str, Iterable[Told]], rules: Rules, c
     for builder in builders.values():
         builder.fire(clock)
     state = builders.pop(user_id).state
-    for other in builders.values():
+    for name, other in builders.items():
         if other.state is not None:
             if state is None:
                 state = UserState(rules.features.new_parts())
-            merge(state, other.state, rules.patterns)
+            merge(state, other.state, name, rules.patterns)
     return state
 
 

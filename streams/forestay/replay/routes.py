@@ -17,7 +17,7 @@ from forestay.shell.topics import roles, topic_configs
 
 #: Of our topics, those that others write, or that tell the time. What workers write they write again when they read
 #: these: it goes out only where it is asked for by name.
-_UNASKED: Final = frozenset({"clickstream", "clock"})
+_UNASKED: Final = frozenset({"clickstream", "clock", "feedback"})
 #: Keys whose partition is remembered: murmur2 in Python takes 10 µs for a UUID.
 _REMEMBERED: Final = 65_536
 

@@ -67,7 +67,7 @@ class EventTime:
         self._time = 0
 
     def run(self, rows: Iterable[SourceRecord]) -> None:
-        """Works off rows of the clickstream and the clock, in the order of their time.
+        """Works off rows of the clickstream, the clock and feedback, in the order of their time.
 
         Raises:
             FloodError: so many records failed that a worker would have stopped.

@@ -53,6 +53,8 @@ class _Told(NamedTuple):
     shown: bytes
 
 
+#: What does not say which batch it came of.
+_UNTOLD: Final = (Kind.FEATURES, Kind.OUTCOMES)
 _caused: Final = msgspec.json.Decoder(_Caused).decode
 
 
@@ -61,7 +63,7 @@ def recorded_batch(kind: Kind, recordings: Rows, topic: str, extent: Extent) -> 
 
     With `more`, some of it may be the next batch's.
     """
-    if topic not in recordings.topics or kind is Kind.FEATURES:
+    if topic not in recordings.topics or kind in _UNTOLD:
         return []
     found: dict[str, OutputRecord] = {}
     for row in recordings.rows([topic]):

@@ -142,7 +142,7 @@ def rerun(
     """
     began = time.monotonic()
     plan, digests = plan_of(settings, recordings), Digests()
-    topics = [plan.sources.clickstream, plan.sources.clock]
+    topics = [plan.sources.clickstream, plan.sources.clock, plan.sources.feedback]
     with prepared(settings, plan) as (plan, prepare):
         run = EventTime(plan, scores, Tee(digests, *sinks), prepare=prepare, observe=observe)
         run.run(_telling(recordings.rows(topics), tell))

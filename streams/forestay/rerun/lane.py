@@ -78,6 +78,11 @@ class Lane:
             if made:
                 times = [to_milliseconds(one.decided_at) for one in made]
                 yield Made(kind, self.number, [*map(record_of, made)], times)
-        for kind, records in ((Kind.DEAD_LETTERS, applied.dead_letters), (Kind.FEATURES, applied.features)):
+        others = (
+            (Kind.DEAD_LETTERS, applied.dead_letters),
+            (Kind.FEATURES, applied.features),
+            (Kind.OUTCOMES, settled.outcomes),
+        )
+        for kind, records in others:
             if records:
                 yield Made(kind, self.number, records, [-1] * len(records))

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     ACTIONS = "actions"
     DEAD_LETTERS = "dead_letters"
     FEATURES = "features"
+    OUTCOMES = "outcomes"
 
 
 class Made(NamedTuple):

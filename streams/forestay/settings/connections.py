@@ -18,8 +18,10 @@ TOPIC_ROLES: Final = (
     "clickstream",
     "clock",
     "identity",
+    "feedback",
     "actions",
     "decisions",
+    "outcomes",
     "dead_letters",
     "features",
     "ledger",
@@ -34,6 +36,8 @@ class TopicSettings(Group):
     clock: str = "forestay-clock"
     actions: str = "retention-actions"
     decisions: str = "retention-decisions"
+    outcomes: str = "retention-outcomes"
+    feedback: str = "action-feedback"
     dead_letters: str = "clickstream-dlq"
     features: str = "forestay-features"
     ledger: str = "forestay-ledger"
@@ -53,7 +57,7 @@ class TopicSettings(Group):
     @property
     def sources(self) -> Sources:
         """Returns the topics a partition reads."""
-        return Sources(self.clickstream, self.clock, self.identity)
+        return Sources(self.clickstream, self.clock, self.identity, self.feedback)
 
 
 class TritonSettings(Group):

@@ -40,6 +40,12 @@ class EngineSettings(Group):
     merge_identities: bool = Field(
         default=True, description="an event with user_id and anonymous_id makes these one user (docs/identity.md)"
     )
+    reward_horizon_days: float = Field(
+        default=28,
+        ge=0,
+        le=365,
+        description="how long a decision's outcome is waited for; 0: not (docs/rewards.md)",
+    )
     deduplicate: bool = Field(default=True, description="off only where producers send each event once")
     dead_letter_limit: float = Field(default=0.5, gt=0, le=1, description="share of failing records that stops it")
 
@@ -60,6 +66,7 @@ class EngineSettings(Group):
             live_users=self.live_users,
             deduplicate=self.deduplicate,
             merge_identities=self.merge_identities,
+            reward_horizon=round(self.reward_horizon_days * DAY),
             features=features.feature_set(),
             feature_stream=features.stream(),
             patterns=patterns,

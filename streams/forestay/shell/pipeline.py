@@ -239,16 +239,18 @@ class Pipeline:
                 "actions": actions,
                 "dead_letters": applied.dead_letters,
                 "features": applied.features,
+                "outcomes": settled.outcomes,
             }
             self._ledger.batch(taken, outside.scorer.model, made)
         with timings.stage("publish"):
-            await self._publish(applied, decisions, actions)
+            await self._publish(applied, settled.outcomes, decisions, actions)
         if applied.flood is not None:
             # Written, so that people can see what is wrong; not committed, so that a restart drains nothing.
             raise applied.flood
         timings.count("records", applied.taken)
         timings.count("decisions", len(decisions))
         timings.count("actions", len(actions))
+        timings.count("outcomes", len(settled.outcomes))
         timings.count("dead_letters", len(applied.dead_letters))
         timings.count("too_late", applied.late)
         if outside.observer is not None:
@@ -268,17 +270,24 @@ class Pipeline:
         answers = await self._outside.scorer.score(situations)
         return {one.decision_id: answer for one, answer in zip(situations, answers, strict=True)}
 
-    async def _publish(self, applied: Applied, decisions: list[OutputRecord], actions: list[OutputRecord]) -> None:
+    async def _publish(
+        self,
+        applied: Applied,
+        outcomes: list[OutputRecord],
+        decisions: list[OutputRecord],
+        actions: list[OutputRecord],
+    ) -> None:
         """Makes outputs durable. Decisions go before actions, as into any write-ahead log.
 
         A crash between the two leaves decisions whose actions a successor repeats; the other way round it
         would leave actions nobody decided.
         """
         topics, publish, number = self._outside.topics, self._outside.publisher.publish, self.core.number
-        after, _, _, _ = await asyncio.gather(
+        after, _, _, _, _ = await asyncio.gather(
             publish(topics.decisions, number, decisions),
             publish(topics.dead_letters, number, applied.dead_letters),
             publish(topics.features, number, applied.features),
+            publish(topics.outcomes, number, outcomes),
             self._publish_identity(applied.identity),
         )
         if decisions:

@@ -31,15 +31,17 @@ _RETENTION: Final = {
     "clickstream": 7,
     "clock": 1,
     "identity": 7,
+    "feedback": 7,
     "actions": 7,
     "decisions": 30,
+    "outcomes": 30,
     "dead_letters": 30,
     "features": 7,
     "ledger": 30,
 }
 #: Settings worth a look in a description.
 SHOWN_CONFIGS: Final = ("cleanup.policy", "retention.ms", "min.insync.replicas", "max.message.bytes")
-_SOURCES: Final = ("clickstream", "clock", "identity")
+_SOURCES: Final = ("clickstream", "clock", "identity", "feedback")
 
 
 class Declared(NamedTuple):

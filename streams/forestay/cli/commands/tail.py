@@ -13,6 +13,7 @@ class What(StrEnum):
 
     ACTIONS = "actions"
     DECISIONS = "decisions"
+    OUTCOMES = "outcomes"
     DEAD_LETTERS = "dead-letters"
 
 
@@ -27,7 +28,7 @@ def tail(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a record.")] = False,
 ) -> None:
-    """Watch actions, decisions or dead letters as they come.
+    """Watch actions, decisions, what came of them, or dead letters as they come.
 
     **Examples**
 
@@ -41,5 +42,5 @@ def tail(
 
     settings = settings_of(ctx)
     topics = settings.topics
-    topic = {What.ACTIONS: topics.actions, What.DECISIONS: topics.decisions, What.DEAD_LETTERS: topics.dead_letters}
-    Tail(settings.kafka, topic[what], from_start=from_start, follow=follow, limit=limit).show(what, as_json=as_json)
+    topic = getattr(topics, what.replace("-", "_"))
+    Tail(settings.kafka, topic, from_start=from_start, follow=follow, limit=limit).show(what, as_json=as_json)

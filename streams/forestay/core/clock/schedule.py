@@ -1,4 +1,4 @@
-"""When a user is to be looked at next: for a silence, for a trigger's pattern, or to be evicted."""
+"""When a user is to be looked at next: for a silence, a trigger's pattern, a decision's outcome, or to be evicted."""
 
 from mypy_extensions import i64
 
@@ -13,10 +13,11 @@ from forestay.core.state.user_state import UserState
 class Schedule:
     """The due times of users; `idle` (milliseconds) is the silence after which a user is evicted."""
 
-    __slots__ = ("_sessions", "idle", "patterns")
+    __slots__ = ("_reward_wait", "_sessions", "idle", "patterns")
 
-    def __init__(self, features: FeatureSet, patterns: PatternRules, idle: i64) -> None:
-        """`patterns` are the triggers of the form 'A and then not B within T'."""
+    def __init__(self, features: FeatureSet, patterns: PatternRules, idle: i64, reward_wait: i64 = 0) -> None:
+        """`patterns` are the triggers of the form 'A and then not B within T'; `reward_wait` as in `Rules`."""
+        self._reward_wait: i64 = reward_wait
         self._sessions: i64 = features.index("sessions")
         self.patterns = patterns
         self.idle: i64 = idle
@@ -34,8 +35,20 @@ class Schedule:
         """Returns when the user's next pattern is due, `NEVER` if none is pending."""
         return NEVER if state.patterns is None else state.patterns.next_due(self.patterns)
 
+    def outcome(self, state: UserState) -> i64:
+        """Returns when the user's next outcome is closed, `NEVER` if none is waited for."""
+        if state.pending is None or not self._reward_wait:
+            return NEVER
+        return state.pending[0].decided_at + self._reward_wait
+
     def due(self, state: UserState) -> i64:
         """Returns when the user is to be looked at next (milliseconds); `NEVER` without events, or if leaving."""
+        due = self.waking(state)
+        outcome = self.outcome(state)
+        return outcome if NEVER != outcome < due else due
+
+    def waking(self, state: UserState) -> i64:
+        """Returns when the user is to be woken or evicted next; otherwise as `due`."""
         if state.last_ts == NEVER:
             return NEVER
         if state.identity is not None and state.identity.merged_into:

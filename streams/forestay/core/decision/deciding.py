@@ -12,6 +12,8 @@ from forestay.core.decision.ladder import climb
 from forestay.core.decision.model_input import model_input
 from forestay.core.decision.situation import Situation, decision_id
 from forestay.core.event import EVENT_NAMES, NEVER
+from forestay.core.record import OutputRecord
+from forestay.core.rewards.rewards import Rewards
 from forestay.core.rules import Rules
 from forestay.core.state.user_state import UserState
 from forestay.core.units import to_milliseconds
@@ -22,22 +24,24 @@ from forestay_schemas.types import TriggerKind
 
 
 class Settled(NamedTuple):
-    """What one batch decided, in order."""
+    """What one batch decided, in order, and what came of earlier decisions."""
 
     decisions: list[Decision]
     actions: list[RetentionAction]
+    outcomes: list[OutputRecord]
 
 
 class Deciding:
     """The decisions of one partition."""
 
-    def __init__(self, users: Users, rules: Rules, catalogue: Catalogue) -> None:
-        """`users` are the partition's."""
+    def __init__(self, users: Users, rules: Rules, catalogue: Catalogue, rewards: Rewards) -> None:
+        """`users` are the partition's, `rewards` what waits for outcomes."""
         self.situations: list[Situation] = []
         self._users = users
         self._rules = rules
         self._scored = [kind in rules.score_on for kind in range(len(EVENT_NAMES))]
         self._catalogue = catalogue
+        self._rewards = rewards
         self._digest = catalogue.digest()
         #: Users evicted in this batch, whose situations are still to be decided.
         self._gone: dict[str, list[UserState]] = {}
@@ -63,6 +67,8 @@ class Deciding:
             snapshot = model_input(state, self._rules.features, now)
             name = decision_id(user_id, now)
             self.situations.append(Situation(name, user_id, now, clock, trigger, state.country, snapshot))
+            self._rewards.ask(user_id, state, now)
+            self._users.arm(user_id, state)
 
     def evicted(self, user_id: str, state: UserState) -> None:
         """Keeps a user who is forgotten until what this batch is to decide about them is decided."""
@@ -74,7 +80,7 @@ class Deciding:
 
         `answers` holds what was answered, by decision id; `model` is the one that would have answered on the others.
         """
-        settled = Settled([], [])
+        settled = Settled([], [], self._rewards.records)
         nothing = Answer(None, model)
         for situation in situations:
             state = self._state_of(situation)
@@ -88,6 +94,7 @@ class Deciding:
             action = action_of(decision, self._catalogue)
             if action is not None:
                 settled.actions.append(action)
+            self._rewards.settle(situation.user_id, decision.decision_id, decision.offer_id, _cost(action))
         return settled
 
     def _state_of(self, situation: Situation) -> UserState | None:
@@ -110,5 +117,12 @@ class Deciding:
         remember(state, decision, decided_at)
         if decision.trigger.kind is TriggerKind.PATTERN and state.patterns is not None:
             state.patterns.fire(decided_at, self._rules.patterns)
+        action = action_of(decision, self._catalogue)
+        self._rewards.restore(state, decided_at, decision.offer_id, _cost(action))
+        self._users.arm(user_id, state)
         self._users.touch(user_id)
-        return action_of(decision, self._catalogue)
+        return action
+
+
+def _cost(action: RetentionAction | None) -> float:
+    return 0.0 if action is None else action.cost

@@ -57,7 +57,7 @@ def decode_told(  # noqa: PLR0917 - called for each event
     if event is None:
         event = event_of(value, decoder)
         _check_key(event, key)
-    _check_future(event.ts, told, now)
+    check_future(event.ts, told, now)
     if rules.currency is not None and event.currency is not None and event.currency != rules.currency:
         raise DeadLetter("other_currency", f"currency is {event.currency}, the shop's is {rules.currency}")
     return event
@@ -98,11 +98,11 @@ def decode_clock(record: Record, now: i64 = NEVER) -> i64:
     except ValidationError as error:
         raise DeadLetter(*describe(error)) from error
     told = record.timestamp
-    _check_future(ts, NEVER if told is None else told, now)
+    check_future(ts, NEVER if told is None else told, now)
     return ts
 
 
-def _check_future(ts: i64, told: i64, now: i64) -> None:
+def check_future(ts: i64, told: i64, now: i64) -> None:
     """Checks a moment against its record's, against now, and against the end of the calendar.
 
     A record's own timestamp is its producer's: with a clock years ahead both would be wrong, and one event would make

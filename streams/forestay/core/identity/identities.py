@@ -71,7 +71,7 @@ class Identities:
             return
         identity.take(move.other, move.offset)
         state = self._user(move.user)
-        merge(state, other, self._rules.patterns)
+        merge(state, other, move.other, self._rules.patterns)
         self._users.timers.arm(move.user, state, self._schedule.due(state))
 
     def is_new(self, forward: Forward, offset: int) -> bool:

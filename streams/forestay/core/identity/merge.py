@@ -2,12 +2,13 @@
 
 from forestay.core.families.family import capped
 from forestay.core.patterns.patterns import PatternMemory, PatternRules
+from forestay.core.rewards.pending import merged
 from forestay.core.state.contact import MAX_CONTACTS, Contact
 from forestay.core.state.user_state import UserState
 
 
-def merge(into: UserState, other: UserState, patterns: PatternRules) -> None:
-    """Takes `other` into `into`; `other` is not to be used after.
+def merge(into: UserState, other: UserState, name: str, patterns: PatternRules) -> None:
+    """Takes `other`, the state of the id `name`, into `into`; `other` is not to be used after.
 
     Features are those of the events of both. Of contacts all count, so caps and cooldowns are as strict as the
     stricter of the two. Event ids and orders stay with the id they came with.
@@ -22,6 +23,7 @@ def merge(into: UserState, other: UserState, patterns: PatternRules) -> None:
             into.patterns = PatternMemory()
         into.patterns.merge(other.patterns, patterns)
     into.contacts = _contacts(into.contacts, other.contacts)
+    into.pending = merged(into.pending, other.pending, name)
     if other.score is not None and (into.score is None or other.score.ts > into.score.ts):
         into.score = other.score
     into.scored_ts = max(into.scored_ts, other.scored_ts)

@@ -16,6 +16,7 @@ from forestay.core.families.family import capped
 from forestay.core.feature_set import FeatureSet
 from forestay.core.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.patterns.patterns import PatternMemory
+from forestay.core.rewards.pending import MAX_PENDING, read_pending
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.state.identity import Identity, is_leaving
 from forestay.core.state.mark import PartitionMark, StateTopics
@@ -54,7 +55,8 @@ _PATTERNS: Final = 64
 _IDENTITY: Final = 128
 _ORDERS: Final = 256
 _CURVE: Final = 512
-_ALL: Final = 1_023
+_PENDING: Final = 1_024
+_ALL: Final = 2_047
 
 _encode_mark: Final = msgspec.msgpack.Encoder().encode
 _decode_mark: Final = msgspec.msgpack.Decoder(PartitionMark).decode
@@ -78,11 +80,15 @@ def encode_user(state: UserState, features: FeatureSet, oldest: i64, lateness: i
     writer.number(capped(state.duplicates))
     state.event_ids.write(writer, latest, oldest)
     orders = remembered_orders(state.orders, oldest - lateness) if state.orders else {}
-    present = _present(state) | (_ORDERS if orders else 0)
+    present = _present(state) | (_ORDERS if orders else 0) | (_PENDING if state.pending is not None else 0)
     writer.number(present)
     _write_decided(writer, state)
     _write_known(writer, state)
     _write_orders(writer, orders, latest)
+    if state.pending is not None:
+        writer.number(len(state.pending))
+        for pending in state.pending:
+            pending.write(writer, latest)
     # Nobody asks for features of moments before the last decision.
     now = max(latest, state.scored_ts)
     parts = state.parts
@@ -248,6 +254,8 @@ def _user(reader: RecordReader, features: FeatureSet) -> UserState:
     present = reader.count(_ALL)
     _read_decided(reader, state, present)
     _read_known(reader, state, present)
+    if present & _PENDING:
+        state.pending = [read_pending(reader, latest) for _ in range(reader.count(MAX_PENDING))]
     state.parts = features.read_parts(reader, latest)
     return state
 

@@ -7,6 +7,7 @@ from mypy_extensions import i64, mypyc_attr
 from forestay.core.event import NEVER, Event
 from forestay.core.families.family import Part
 from forestay.core.patterns.patterns import PatternMemory
+from forestay.core.rewards.pending import PendingReward
 from forestay.core.state.contact import Contact, Score
 from forestay.core.state.event_ids import EventIds
 from forestay.core.state.identity import Identity
@@ -23,6 +24,7 @@ class UserState:
     replayed event at or before it is skipped (design D3). `scored_ts` is the moment of the user's last
     decision: a user's decisions have increasing moments, so none at or before it is made again. `seen_clock`
     is the partition's clock when the last event was applied: silences due before it were never waited for.
+    `pending` are decisions whose outcome is waited for, the oldest first, None without any.
     `armed` is the minute of the timer that stands for this user.
     """
 
@@ -40,6 +42,7 @@ class UserState:
         "orders",
         "parts",
         "patterns",
+        "pending",
         "score",
         "scored_ts",
         "seen_clock",
@@ -58,6 +61,7 @@ class UserState:
         self.parts = parts
         self.patterns: PatternMemory | None = None
         self.contacts: list[Contact] = []
+        self.pending: list[PendingReward] | None = None
         self.score: Score | None = None
         self.scored_ts: i64 = NEVER
         self.seen_clock: i64 = NEVER

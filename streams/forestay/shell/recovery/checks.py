@@ -77,16 +77,18 @@ def moved_on(
 ) -> tuple[PartitionMark, list[str]]:
     """Returns the mark as work begins with it, and what somebody should know although work can begin.
 
-    A clock that began anew is followed: nothing remembers its offsets.
+    A clock that began anew is followed, as is feedback: no user remembers their offsets.
     """
     positions = dict(mark.positions)
     notes: list[str] = []
-    if _is_other(topics.clock, beside, logs) or positions.get(topics.clock, 0) > logs.end[topics.clock][number]:
-        positions.pop(topics.clock, None)
+    followed = (topics.clock, topics.feedback)
+    for topic in followed:
+        if _is_other(topic, beside, logs) or positions.get(topic, 0) > logs.end[topic][number]:
+            positions.pop(topic, None)
     for topic in topics.sources:
         position, first = positions.get(topic), logs.first[topic][number]
         committed = logs.committed.get(topic, {}).get(number, 0)
-        if position is not None and position < first and topic != topics.clock:
+        if position is not None and position < first and topic not in followed:
             notes.append(
                 f"{topic}-{number}: offsets {position} to {first - 1} were deleted before they were read; events that"
                 " were recorded can be brought back with `forestay backfill --from FILE` once their time has passed"

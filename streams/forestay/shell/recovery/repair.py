@@ -126,7 +126,7 @@ def _mark(
     told, _ = moved_on(number, before, found.state[number].topics, found.logs, topics)
     positions = {topic: max(position.get(topic, 0), found.logs.first[topic][number]) for topic in topics.sources}
     return PartitionMark(
-        positions | {topics.clock: told.positions.get(topics.clock, 0)},
+        positions | {topic: told.positions.get(topic, 0) for topic in (topics.clock, topics.feedback)},
         before.clock,
         max(decisions, found.logs.first[topics.decisions][number]) if decisions else 0,
         max(before.generation, 0),
