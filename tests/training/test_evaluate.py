@@ -97,7 +97,6 @@ def test_without_enough_history_the_model_stands_alone(events: Path) -> None:
             [*CUTOFF, "--train-cutoff", "2026-05-10"],
             "--train-cutoff 2026-05-10T00:00:00.000Z: its labels are known 14d",
         ),
-        ([*CUTOFF, "--models", "lightgbm,xgboost"], "the models are recency, bg_nbd"),
         ([*CUTOFF, "--model", "/nowhere"], "--model /nowhere: there is no config.pbtxt"),
         (
             ["--cutoff", "2026-01-02", "--horizon", "170d"],
@@ -109,6 +108,20 @@ def test_what_cannot_be_judged_is_one_line_and_exit_code_1(events: Path, args: l
     told = evaluate("--events", events, *args)
     assert (told.exit_code, told.stdout) == (1, "")
     assert said in told.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([*CUTOFF, "--models", "lightgbm,xgboost"], "the models are recency, bg_nbd"),
+        (["--cutoff", "junk"], "junk is no moment"),
+        ([*CUTOFF, "--horizon", "5m"], "--horizon 5m: write a span"),
+    ],
+)
+def test_flags_that_make_no_sense_are_exit_code_2(events: Path, args: list[str], said: str) -> None:
+    told = evaluate("--events", events, *args)
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert said in told.stderr
 
 
 def test_events_without_an_order_are_told_so(tmp_path: Path) -> None:

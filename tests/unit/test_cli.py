@@ -1,6 +1,7 @@
 """The command `forestay` without a broker: help, flags, settings, and errors as one line."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from forestay.cli.errors import explain
 from forestay.cli.group import COMMON_FLAGS, hoist
 from forestay.cli.main import app
 from forestay.core.errors import ConfigurationError
+from forestay.shell.topics import TopicDescription
 
 RUNNER = CliRunner()
 COMMANDS = [["demo"], ["up"], ["worker"], ["topics", "declare"], ["topics", "describe"], ["send"], ["tail"]]
@@ -149,9 +151,6 @@ def test_a_named_file_is_used(tmp_path: Path) -> None:
     ("args", "said"),
     [
         (["config", "--set", "worker.clock=sundial"], "worker.clock"),
-        (["config", "--set", "worker"], "NAME=VALUE"),
-        (["config", "--set", "engine.score_on=[purchase"], "not JSON"),
-        (["config", "--set", "catalogue=x", "--set", "catalogue.name=y"], "not a group"),
         (["config", "--config", "missing.yaml"], "there is no such file"),
         (["send", "missing.jsonl"], "missing.jsonl: No such file"),
         (["replay", "missing.parquet"], "missing.parquet"),
@@ -175,6 +174,70 @@ def test_an_expected_error_is_said_without_a_traceback(args: list[str], said: st
 )
 def test_a_wrong_use_exits_with_2(args: list[str]) -> None:
     assert forestay(*args).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["config", "--set", "worker"], "NAME=VALUE"),
+        (["config", "--set", "engine.score_on=[purchase"], "not JSON"),
+        (["config", "--set", "catalogue=x", "--set", "catalogue.name=y"], "not a group"),
+        (["replay", "x", "--from", "yesterday"], "--from yesterday: write a row"),
+        (["record", "f", "--from", "tomorrow"], "--from tomorrow: write earliest"),
+        (["record", "f", "--pattern", "("], "--pattern (: is no regular expression"),
+        (["diff", "x", "--change", "triton.model"], "--change triton.model: write it as NAME=VALUE"),
+        (["dataset", "x", "--out", "o", "--cutoff", "junk"], "junk is no moment"),
+        (["dataset", "x", "--out", "o", "--cutoff", "2026-03-01", "--horizon", "5m"], "--horizon 5m: write a span"),
+        (["dataset", "x", "--out", "o", "--cutoff", "2026-03-01", "--partitions", "0"], "--partitions lies between"),
+        (["dataset", "x", "--out", "o", "--cutoff", "2026-03-01", "--spend-share", "0.4"], "--label less_spend"),
+    ],
+    ids=" ".join,
+)
+def test_what_makes_no_sense_is_wrong_use_and_said_without_a_traceback(args: list[str], said: str) -> None:
+    done = forestay(*args)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_the_doctor_tells_of_a_missing_settings_file_as_of_any_check() -> None:
+    done = forestay("doctor", "--config", "nope.yaml", "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["ok"]) == (1, False)
+    assert [(check["name"], check["status"]) for check in told["checks"]] == [("settings", "failed")]
+    assert "--config nope.yaml: there is no such file" in told["checks"][0]["detail"]
+
+
+def test_a_taken_port_of_up_is_told_with_the_flag_and_the_likely_cause() -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        port = str(held.getsockname()[1])
+        done = forestay("up", "--port", port, "--model-repository", ".")
+    assert done.exit_code == 1
+    assert f"Port {port} cannot be used" in done.stderr
+    assert "--port names it; is another `forestay up`" in done.stderr
+
+
+def test_the_help_of_replay_names_the_way_without_a_broker() -> None:
+    assert "--no-broker" in forestay("replay", "--help").stdout
+
+
+@pytest.mark.parametrize(("there", "code"), [([], 1), (["clickstream"], 0)])
+def test_describe_fails_where_no_topic_is_there(monkeypatch: pytest.MonkeyPatch, there: list[str], code: int) -> None:
+    described = [TopicDescription("clickstream", name, 1, 1, {}, {0: 0}, {0: 0}, None) for name in there]
+    monkeypatch.setattr("forestay.shell.topics.describe", lambda *_: described)
+    done = forestay("topics", "describe", "--json")
+    assert (done.exit_code, "retention-actions" in json.loads(done.stdout)["missing"]) == (code, True)
+
+
+def test_permissions_say_why_there_are_none_for_transactional_ids() -> None:
+    fenced = forestay("topics", "permissions")
+    assert "--transactional-id" in fenced.stdout
+    assert not fenced.stderr
+    unfenced = forestay("topics", "permissions", "--set", "kafka.idempotent_producer=false")
+    assert "--transactional-id" not in unfenced.stdout
+    assert "kafka.idempotent_producer is off" in unfenced.stderr
 
 
 @pytest.mark.parametrize(

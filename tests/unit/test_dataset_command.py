@@ -90,17 +90,12 @@ def test_a_machine_reads_the_manifest(events: Path, tmp_path: Path) -> None:
     ("args", "said"),
     [
         ([*FEB, "--strict"], "1 rows are no events, and --strict was asked for: 1 left out, the first is row 4"),
-        (["--cutoff", "soon"], "soon is no moment"),
         (["--cutoff", "2027-01-01"], "the cutoff 2027-01-01T00:00:00.000Z lies after the data"),
-        ([*FEB, "--horizon", "2w"], "--horizon 2w: write a span of days or hours"),
-        ([*FEB, "--obs", "3y"], "--obs 3y: write a span"),
-        ([*FEB, "--test-from", "2026-01-01", "--validate-from", "2026-02-01"], "--validate-from lies before"),
         ([*FEB, "--known-until", "2025-01-01"], "no event is left"),
         (
             [*FEB, "--set", 'features.families=["cart"]', "--set", "engine.score_on=[]"],
             "the model reads all features",
         ),
-        (["--every", "1d", "--from", "2026-02-01", "--until", "2026-01-01"], "no cutoff: say --cutoff TIME"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_code_1(
@@ -126,6 +121,25 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(
 )
 def test_wrong_use_is_exit_code_2(events: Path, tmp_path: Path, args: list[str]) -> None:
     assert dataset(events, *args, "--out", tmp_path / "set").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--cutoff", "soon"], "soon is no moment"),
+        ([*FEB, "--horizon", "2w"], "--horizon 2w: write a span of days or hours"),
+        ([*FEB, "--obs", "3y"], "--obs 3y: write a span"),
+        ([*FEB, "--test-from", "2026-01-01", "--validate-from", "2026-02-01"], "--validate-from lies before"),
+        (["--every", "1d", "--from", "2026-02-01", "--until", "2026-01-01"], "no cutoff: say --cutoff TIME"),
+    ],
+)
+def test_flags_that_make_no_sense_are_said_and_exit_code_2(
+    events: Path, tmp_path: Path, args: list[str], said: str
+) -> None:
+    told = dataset(events, *args, "--workers", "1", "--out", tmp_path / "set")
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert said in told.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
 
 
 def test_what_is_there_is_not_overwritten(events: Path, tmp_path: Path) -> None:

@@ -234,9 +234,9 @@ def test_wrong_use_is_told_apart_from_what_cannot_work(files: dict[str, Path]) -
     for ignored in (["--scores", "none"], ["--quiet-days", 1]):
         assert run("diff", "--before", events, "--after", events, *ignored)[0] == 2
     code, _, error = run("diff", events, "--scores", "none", "--change", "triton.model=other")
-    assert (code, "leave --scores none out" in error) == (1, True)
+    assert (code, "leave --scores none out" in error) == (2, True)
     code, _, error = run("diff", events, "--scores", "none", "--change", "triton.model")
-    assert (code, "--change triton.model: write it as NAME=VALUE" in error) == (1, True)
+    assert (code, "--change triton.model: write it as NAME=VALUE" in error) == (2, True)
     code, _, error = run("diff", events, "--catalogue", files["new.yaml"])
     assert code == 1
     assert "hold no retention-decisions, so no scores" in error

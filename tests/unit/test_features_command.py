@@ -86,7 +86,6 @@ def test_a_file_takes_its_form_from_its_name_and_appears_whole(events: Path, tmp
         (["--strict"], "1 rows are no events, and --strict was asked for"),
         (["--at", "2020-01-01"], "no event is left up to 2020-01-01T00:00:00.000Z"),
         (["--user", "nobody"], "none of these users has an event by then"),
-        (["--at", "soon"], "soon is no moment"),
         (["--format", "parquet"], "needs --out FILE.parquet"),
         (["--out", "f.txt"], "call it .parquet, .csv, .json or .jsonl"),
     ],
@@ -101,6 +100,12 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(events: Path, args: lis
 @pytest.mark.parametrize("args", [[], ["--list", "--at", "2026-01-01"], ["--events", "x", "--json"]])
 def test_wrong_use_is_exit_code_2(args: list[str]) -> None:
     assert features(*args).exit_code == 2
+
+
+def test_a_moment_that_is_none_is_wrong_use(events: Path) -> None:
+    told = features("--events", events, "--at", "soon")
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert "soon is no moment" in told.stderr
 
 
 def test_events_are_not_overwritten(events: Path) -> None:

@@ -9,7 +9,7 @@ from support.sinks import MemorySink
 from typer.testing import CliRunner
 
 from forestay.cli.main import app
-from forestay.cli.replaying import outcome, report_lines
+from forestay.cli.replaying import outcome, reach, report_lines
 from forestay.core.errors import ConfigurationError
 from forestay.recording import RecordedMessage, RecordingError, RecordingMetadata, open_recording, write_recording
 from forestay.replay.extent import Extent, parse_extent, pieces, total
@@ -158,3 +158,9 @@ def test_wrong_use_is_told_before_a_broker_is_asked(
     assert done.exit_code == 1
     assert "retention-actions is left out: workers write it themselves" in done.stderr
     assert "nothing is left to be sent" in done.stderr
+
+
+def test_a_replay_of_nothing_says_from_where_to_where_the_recording_goes(make: Make) -> None:
+    assert reach(make("clickstream", "clock")) == (
+        "what is recorded has rows 0 to 1, of 1970-01-01T00:00:01.000Z to 1970-01-01T00:00:01.000Z"
+    )

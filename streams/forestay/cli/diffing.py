@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from forestay.cli.flags import put, split_assignment
 from forestay.cli.progress import progress
-from forestay.core.errors import ConfigurationError
+from forestay.core.errors import ConfigurationError, UsageError
 from forestay.diff.compare import compare
 from forestay.diff.difference import Difference
 from forestay.diff.facts import Facts, read_facts
@@ -92,7 +92,7 @@ def compare_settings(
     """
     base, changed = load_settings(**overrides), _load(candidate, overrides)
     if way == "none" and changed.triton != base.triton:
-        raise ConfigurationError("another model changes nothing where none is asked: leave --scores none out")
+        raise UsageError("another model changes nothing where none is asked: leave --scores none out")
     recordings = Recordings(paths)
     first, second = Facts(), Facts()
     with progress() as tell, ExitStack() as stack:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from forestay.cli.console import console, printable, table
 from forestay.cli.featuring import rules_of, say_problems
 from forestay.cli.progress import progress
-from forestay.core.errors import ForestayError
+from forestay.core.errors import ForestayError, UsageError
 from forestay.dataset.plan import parse_span
 from forestay.history.moment import parse_moment
 from forestay.history.reading import EventFile
@@ -100,7 +100,7 @@ def _wanted(asked: Asked) -> Wanted:
     names = frozenset(MODELS) if asked.models is None else frozenset(asked.models.split(","))
     unknown = sorted(names - frozenset(MODELS))
     if unknown:
-        raise ForestayError(f"--models {','.join(unknown)}: the models are {', '.join(MODELS)}")
+        raise UsageError(f"--models {','.join(unknown)}: the models are {', '.join(MODELS)}")
     return Wanted(
         cutoffs=[parse_moment(cutoff) for cutoff in asked.cutoffs],
         horizon=parse_span(asked.horizon, "--horizon"),

@@ -17,12 +17,13 @@ class Flags(NamedTuple):
     bootstrap_servers: str | None
     triton_url: str | None
     assignments: tuple[str, ...]
+    config_file: Path | None = None
 
     def overrides(self) -> dict[str, Any]:
         """Returns the settings the flags name, nested as the settings are.
 
         Raises:
-            ConfigurationError: an assignment is not NAME=VALUE.
+            UsageError: an assignment is not NAME=VALUE.
         """
         found: dict[str, Any] = {}
         for assignment in self.assignments:
@@ -39,35 +40,35 @@ def split_assignment(assignment: str, flag: str = "--set") -> tuple[str, Any]:
     """Returns name and value of the `NAME=VALUE` of a flag; what looks like a JSON list or object is read as one.
 
     Raises:
-        ConfigurationError: there is no name, no `=`, or what looks like JSON is not.
+        UsageError: there is no name, no `=`, or what looks like JSON is not.
     """
-    from forestay.core.errors import ConfigurationError
+    from forestay.core.errors import UsageError
 
     name, equals, value = assignment.partition("=")
     if not name or not equals:
-        raise ConfigurationError(f"{flag} {name}: write it as NAME=VALUE, for instance worker.clock=none")
+        raise UsageError(f"{flag} {name}: write it as NAME=VALUE, for instance worker.clock=none")
     if not value.startswith(("[", "{")):
         return name, value
     try:
         return name, json.loads(value)
     except ValueError as error:
         # The value may be a password: it is not shown.
-        raise ConfigurationError(f"{flag} {name}: the value is not JSON: {error}") from error
+        raise UsageError(f"{flag} {name}: the value is not JSON: {error}") from error
 
 
 def put(settings: dict[str, Any], name: str, value: Any, flag: str = "--set") -> None:
     """Puts `value`, given by `flag`, under the dotted `name` into nested dictionaries.
 
     Raises:
-        ConfigurationError: a part of the name already holds a plain value.
+        UsageError: a part of the name already holds a plain value.
     """
-    from forestay.core.errors import ConfigurationError
+    from forestay.core.errors import UsageError
 
     *groups, last = name.split(".")
     for group in groups:
         settings = settings.setdefault(group, {})
         if not isinstance(settings, dict):
-            raise ConfigurationError(f"{flag} {name}: {group} is a value, not a group of settings")
+            raise UsageError(f"{flag} {name}: {group} is a value, not a group of settings")
     settings[last] = value
 
 

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from forestay.cli.errors import explain
+from forestay.core.errors import UsageError
 
 #: Flags of `forestay` itself that take a value; a person may write them after the command too.
 COMMON_FLAGS: Final = ("--config", "--bootstrap-servers", "--triton-url", "--set")
@@ -21,7 +22,7 @@ class ForestayGroup(TyperGroup):
         return super().parse_args(ctx, hoist(args))
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command; an expected error becomes one line on stderr and exit code 1."""
+        """Runs the command; an expected error becomes one line on stderr and exit code 1, or 2 for wrong use."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -32,7 +33,7 @@ class ForestayGroup(TyperGroup):
                 raise
             sys.stdout.flush()
             sys.stderr.write(f"forestay: {line}\n")
-            raise typer.Exit(1) from None
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
 def hoist(args: list[str]) -> list[str]:

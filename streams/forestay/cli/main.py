@@ -90,8 +90,10 @@ def common(
     del version
     # Its errors are told once, in words; the worker sets up logging of its own.
     logging.getLogger("kafka").addHandler(logging.NullHandler())
-    use_config(config_file)
-    ctx.obj = Flags(bootstrap_servers, triton_url, tuple(assignments or ()))
+    # The doctor tells of a missing file as of all else: as a check that failed.
+    if ctx.invoked_subcommand != "doctor":
+        use_config(config_file)
+    ctx.obj = Flags(bootstrap_servers, triton_url, tuple(assignments or ()), config_file)
 
 
 _RUN = "Run it"

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from forestay.cli.interruptible import run_until_asked
 from forestay.cli.progress import progress
 from forestay.core.errors import ConfigurationError
+from forestay.core.units import to_datetime
 from forestay.recording import open_recording
 from forestay.replay.extent import parse_extent, total
 from forestay.replay.order import Recorded
@@ -20,6 +21,7 @@ from forestay.replay.run import find_routes, replay
 from forestay.settings import ClockSource, Settings
 from forestay.shell.permissions import WRITE, Grant, check_allowed
 from forestay.shell.topics import admin_client, partition_counts
+from forestay_schemas.types import rfc3339
 
 _STAGE: Final = "replaying"
 _MIXED: Final = "recorded and real time do not mix: a worker for recordings has worker.clock=none"
@@ -89,7 +91,20 @@ def run(settings: Settings, request: Request) -> Summary:
                 stop=stop,
             )
 
-        return run_until_asked(start)
+        summary = run_until_asked(start)
+    bounded = request.start is not None or request.until is not None
+    if bounded and not summary.acknowledged and not summary.halted and len(recorded):
+        _say(f"nothing was sent: {reach(recorded)}")
+    return summary
+
+
+def reach(recorded: Recorded) -> str:
+    """Returns from where to where recordings go: what a bound that leaves nothing was to lie in."""
+    first = last = next(message.timestamp for message in recorded.messages(0))
+    for message in recorded.messages(0):
+        first, last = min(first, message.timestamp), max(last, message.timestamp)
+    times = " to ".join(rfc3339(to_datetime(moment)) for moment in (first, last))
+    return f"what is recorded has rows 0 to {len(recorded) - 1}, of {times}"
 
 
 def _prepare(settings: Settings, request: Request, recorded: Recorded, to: Mapping[str, str]) -> None:

@@ -11,7 +11,10 @@ from rich.console import Console
 
 from forestay.cli.console import console
 from forestay.cli.interruptible import Stopped, run_interruptible
+from forestay.core.errors import ForestayError
 from forestay.demo.stack import Plan, Stack, merged, running
+from forestay.embedded.errors import EmbeddedError
+from forestay.embedded.ports import require_free
 from forestay.settings import Settings, load_settings
 
 _GUIDE: Final = """
@@ -53,6 +56,10 @@ def keep_up(out: Path, model_repository: Path, port: int, overrides: Mapping[str
             finally:
                 _say(speaker, "stopping the worker, then Triton and the broker")
 
+    try:
+        require_free(port)
+    except EmbeddedError as error:
+        raise ForestayError(f"{error} --port names it; is another `forestay up` still running?") from error
     try:
         run_interruptible(up())
     except Stopped:

@@ -3,6 +3,7 @@
 ForestayError             the root; str() says what happened and what to do
 ├── DeadLetter            control: this one record goes to the dead letters, the stream goes on
 ├── ConfigurationError    the settings, the catalogue or the topics cannot work as they are
+│   └── UsageError        a command was told what makes no sense: exit code 2
 ├── StateError            a state record or an offset contradicts what the core promised
 └── FloodError            too many records fail: stop, before a bad deploy drains the topic
 """
@@ -23,6 +24,10 @@ class DeadLetter(ForestayError):  # noqa: N818 - control flow, not a fault
 
 class ConfigurationError(ForestayError):
     """The settings, the catalogue or the topics cannot work as they are."""
+
+
+class UsageError(ConfigurationError):
+    """A flag or argument of a command makes no sense, whatever the settings and files are."""
 
 
 class StateError(ForestayError):

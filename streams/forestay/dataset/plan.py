@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from forestay.core.errors import ForestayError
+from forestay.core.errors import UsageError
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR, to_datetime
 from forestay_schemas.types import rfc3339
@@ -65,11 +65,11 @@ class Plan(NamedTuple):
         """Says what cannot be.
 
         Raises:
-            ForestayError: there is such a thing.
+            UsageError: there is such a thing.
         """
         for wrong, reason in self._reasons():
             if wrong:
-                raise ForestayError(reason)
+                raise UsageError(reason)
 
     def _reasons(self) -> Iterable[tuple[bool, str]]:
         validate, test = self.validate_from, self.test_from
@@ -107,12 +107,12 @@ def parse_span(text: str, flag: str) -> int:
     """Returns a span such as `14d` or `36h` in milliseconds; `flag` is where it stands.
 
     Raises:
-        ForestayError: it is none, or nothing, or longer than ten years.
+        UsageError: it is none, or nothing, or longer than ten years.
     """
     match = re.fullmatch("([0-9]{1,6})([hd])", text)
     length = int(match[1]) * _UNITS[match[2]] if match else 0
     if not 0 < length <= _LONGEST:
-        raise ForestayError(f"{flag} {text}: write a span of days or hours, as 14d or 36h, of ten years at most")
+        raise UsageError(f"{flag} {text}: write a span of days or hours, as 14d or 36h, of ten years at most")
     return length
 
 
@@ -130,8 +130,8 @@ def every(span: int, first: int, last: int) -> list[int]:
     """Returns the moments from `first`, one each `span`, to `last` at most.
 
     Raises:
-        ForestayError: they are too many.
+        UsageError: they are too many.
     """
     if (last - first) // span >= MAX_CUTOFFS:
-        raise ForestayError(f"--every {span_text(span)} makes more than {MAX_CUTOFFS:,} cutoffs")
+        raise UsageError(f"--every {span_text(span)} makes more than {MAX_CUTOFFS:,} cutoffs")
     return list(range(first, last + 1, span))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import NamedTuple
 
-from forestay.core.errors import ConfigurationError
+from forestay.core.errors import UsageError
 from forestay.core.units import to_milliseconds
 
 
@@ -35,7 +35,7 @@ def parse_start(text: str) -> Bound:
     """Returns the bound `text` names: earliest, latest, an offset or a time.
 
     Raises:
-        ConfigurationError: it names none.
+        UsageError: it names none.
     """
     return _STARTS.get(text) or _parse(text, "--from", "earliest, latest")
 
@@ -44,7 +44,7 @@ def parse_end(text: str) -> Bound:
     """Returns the bound `text` names: now, an offset or a time.
 
     Raises:
-        ConfigurationError: it names none.
+        UsageError: it names none.
     """
     return _ENDS.get(text) or _parse(text, "--until", "now")
 
@@ -55,7 +55,7 @@ def _parse(text: str, option: str, words: str) -> Bound:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(
+        raise UsageError(
             f"{option} {text}: write {words}, an offset, or a time such as 2026-11-01T06:00:00Z"
         ) from None
     if moment.tzinfo is None:

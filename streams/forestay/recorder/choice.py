@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from kafka import KafkaAdminClient
 from kafka.errors import for_code
 
-from forestay.core.errors import ConfigurationError
+from forestay.core.errors import ConfigurationError, UsageError
 from forestay.settings import TopicSettings
 from forestay.shell.topics import roles
 
@@ -39,7 +39,7 @@ class Choice(NamedTuple):
         if missing := [name for name in self.names if name not in there]:
             raise ConfigurationError(
                 f"there is no topic {missing[0]}: `forestay topics describe` lists Forestay's; a role"
-                f" ({', '.join(roles(TopicSettings()))}) stands for the name that is set for it"
+                f" ({', '.join(roles(TopicSettings())).replace('_', '-')}) stands for the name that is set for it"
             )
         found = {name: len(topic["partitions"]) for name, topic in sorted(there.items()) if self._wants(name, topic)}
         if not found:
@@ -57,7 +57,7 @@ def choose(topics: TopicSettings, wanted: Sequence[str], patterns: Sequence[str]
     """Returns the choice of `wanted`, each a role or a name, and of `patterns`, searched for anywhere in a name.
 
     Raises:
-        ConfigurationError: a pattern is no regular expression.
+        UsageError: a pattern is no regular expression.
     """
     by_role = roles(topics)
     names = dict.fromkeys(by_role.get(name.replace("-", "_"), name) for name in wanted)
@@ -66,5 +66,5 @@ def choose(topics: TopicSettings, wanted: Sequence[str], patterns: Sequence[str]
         try:
             compiled.append(re.compile(pattern))
         except re.error as error:
-            raise ConfigurationError(f"--pattern {pattern}: is no regular expression: {error}") from error
+            raise UsageError(f"--pattern {pattern}: is no regular expression: {error}") from error
     return Choice(tuple(names), tuple(compiled), {name: role for role, name in by_role.items()})

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from forestay.core.errors import ConfigurationError
+from forestay.core.errors import UsageError
 from forestay.core.units import to_milliseconds
 from forestay.recording import RecordedMessage
 from forestay.replay.order import Recorded, counted
@@ -40,7 +40,7 @@ def parse_extent(start: str | None, until: str | None, limit: int | None) -> Ext
     """Returns the extent a person named: each bound a row or a time.
 
     Raises:
-        ConfigurationError: a bound is neither.
+        UsageError: a bound is neither.
     """
     first, since = _parse(start, "--from") if start is not None else (0, None)
     stop, end = _parse(until, "--until") if until is not None else (None, None)
@@ -99,7 +99,7 @@ def _parse(text: str, option: str) -> tuple[int | None, int | None]:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(
+        raise UsageError(
             f"{option} {text}: write a row, counted from 0, or a time such as 2026-11-01T06:00:00Z"
         ) from None
     return None, to_milliseconds(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))

@@ -56,9 +56,14 @@ def dataset(
         typer.Option(metavar="SPAN", help="Left by when; repeatable.", show_default="60d", rich_help_panel=_LABELS),
     ] = None,
     spend_share: Annotated[
-        float,
-        typer.Option(metavar="SHARE", help="less_spend: less than this of the usual.", rich_help_panel=_LABELS),
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="less_spend: less than this of the usual.",
+            show_default="0.5",
+            rich_help_panel=_LABELS,
+        ),
+    ] = None,
     known_until: Annotated[
         str | None,
         typer.Option(
@@ -125,6 +130,8 @@ def dataset(
         raise typer.BadParameter("say one of: --cutoff TIME, --every SPAN --from TIME --until TIME")
     if (every is None) != (first is None) or (every is None) != (last is None):
         raise typer.BadParameter("--every, --from and --until go together")
+    if spend_share is not None and label != "less_spend":
+        raise typer.BadParameter("--spend-share is for --label less_spend")
     from forestay.cli.console import print_json
     from forestay.cli.datasets import Asked, make, show
 
@@ -136,7 +143,7 @@ def dataset(
         horizons=horizon or ["60d"],
         observed=observed,
         label=label,
-        spend_share=spend_share,
+        spend_share=0.5 if spend_share is None else spend_share,
         known_until=known_until,
         validate_from=validate_from,
         test_from=test_from,

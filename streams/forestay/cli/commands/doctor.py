@@ -23,7 +23,8 @@ def doctor(
     """
     from forestay.cli.checks import Status, examine
 
-    checks = examine(flags_of(ctx).overrides())
+    flags = flags_of(ctx)
+    checks = examine(flags.overrides(), flags.config_file)
     sound = not any(check.status is Status.FAILED for check in checks)
     if as_json:
         print_json({"ok": sound, "checks": [check._asdict() for check in checks]})

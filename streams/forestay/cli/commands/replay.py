@@ -49,6 +49,10 @@ def replay(
         bool, typer.Option("--create", help="Make topics that are missing, with the recorded number of partitions.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as one JSON object.")] = False,
+    no_broker: Annotated[
+        bool,
+        typer.Option("--no-broker", help="Through the core alone: the same as `forestay rerun`, with its flags."),
+    ] = False,
 ) -> None:
     """Replay recordings onto topics.
 
@@ -68,6 +72,8 @@ def replay(
     forestay replay archive --only decisions --topic decisions=decisions-copy --create
     ```
     """
+    # With it, the group has run `rerun` instead (forestay.cli.group): it is here for --help to name it.
+    del no_broker
     from forestay.cli.group import INTERRUPTED
     from forestay.cli.replaying import Request, run
     from forestay.replay.outcome import ReplayError

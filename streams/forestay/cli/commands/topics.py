@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from forestay.shell.topics import TopicDescription
 
 app = typer.Typer(no_args_is_help=True, help="Make Forestay's topics and look at them.")
+_UNFENCED = (
+    "none for transactional ids: kafka.fencing or kafka.idempotent_producer is off in these settings, as in those"
+    " that `forestay up` writes for its broker, which has no transactions; with your broker's settings"
+    " they are among them"
+)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
 
 
@@ -72,11 +77,15 @@ def permissions(
     else:
         for line in lines:
             typer.echo(line)
+        if part == Part.WORKER and not settings.kafka.fenced:
+            typer.echo(_UNFENCED, err=True)
 
 
 @app.command()
 def describe(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Show partitions, copies, settings, offsets, and how far behind the workers are.
+
+    The exit code is 1 if no topic is there.
 
     **Examples**
 
@@ -97,6 +106,8 @@ def describe(ctx: typer.Context, as_json: AsJson = False) -> None:
         for name in missing:
             console().print(f"missing: {name} (make it with `forestay topics declare`)")
     topics.check_equal({topic.name: topic.partitions for topic in found}, settings.topics)
+    if not found:
+        raise typer.Exit(1)
 
 
 def _as_json(topic: "TopicDescription") -> dict[str, Any]:

@@ -36,8 +36,9 @@ async def clickstream(settings: Settings, partitions: int) -> AsyncIterator[tupl
         schemas: Schemas | None = None
         if settings.format.clickstream is not ValueFormat.JSON:
             schemas = await stack.enter_async_context(Schemas(settings.format, settings.topics))
-        await consumer.start()
+        # Before the start: one that is cancelled half-way is closed too.
         stack.push_async_callback(consumer.stop)
+        await consumer.start()
         starts = {TopicPartition(topic, number): 0 for number in range(partitions)}
         async for number, records in read_to_ends(consumer, starts, settings.kafka.request_timeout_seconds):
             if schemas is None:
