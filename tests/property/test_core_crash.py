@@ -6,7 +6,8 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
-from support.builders import CLOCK_TOPIC, TOPIC, catalogue, click, encoded, offer, source, tick
+from support.builders import CLOCK_TOPIC, TOPIC, catalogue, encoded, offer
+from support.crash_sources import sources
 from support.fakes import Model, hashing_model
 from support.simulation import DEAD_LETTERS, DECISIONS, CrashError, Life, Logs
 
@@ -35,30 +36,6 @@ SHOP = catalogue(
 )
 RULES = Rules(score_max_age=2 * DAY, patterns=load_triggers(DEFAULT_TRIGGERS).rules())
 SEEDS = range(40)
-
-
-def sources(random: Random, count: int = 120) -> list[SourceRecord]:
-    """Returns two topics in the order of one life: events on time, late, too late, repeated or broken, and ticks."""
-    now, made, sent = START, list[SourceRecord](), list[dict[str, object]]()
-    ticks = 0
-    for number in range(count):
-        now += random.choice([0, 1, 900_000, HOUR, 6 * HOUR, DAY, 3 * DAY])
-        offset = len(made) - ticks
-        chance = random.random()
-        if chance < 0.12:
-            made.append(tick(now, ticks))
-            ticks += 1
-        elif chance < 0.17:
-            made.append(source(b"{broken", offset))
-        elif chance < 0.25 and sent:
-            made.append(source(random.choice(sent), offset, timestamp=now))
-        else:
-            late = random.choice([0, 0, 0, 0, 0, 1, HOUR, DAY, 2 * DAY, 10 * DAY])
-            kind = random.choice(["purchase", "purchase", "view_item", "refund", "add_to_cart", "add_to_cart"])
-            event = click(f"e{number}", f"u{random.randint(1, 5)}", kind, now - late, order_id=f"o{number % 17}")
-            sent.append(event | {"price": random.randint(1, 90), "quantity": random.randint(1, 3)})
-            made.append(source(sent[-1], offset))
-    return made
 
 
 class Ran(NamedTuple):

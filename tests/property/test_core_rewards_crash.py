@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 from support.builders import catalogue, offer
+from support.crash_sources import sources
 from support.fakes import Model, hashing_model
 from support.simulation import OUTCOMES, CrashError, Life, Logs
-from test_core_crash import sources
 
 from forestay.core.rules import Rules
 from forestay.core.units import DAY

@@ -72,7 +72,7 @@ def order_moments(own: Sequence[Click]) -> list[int]:
     for one in own:
         if one["event"] != "purchase":
             continue
-        name = one.get("order_id", one["event_id"])
+        name = str(one.get("order_id", one["event_id"]))
         if name in newest and one["ts"] <= moments[newest[name]] + RULES.lateness:
             moments[newest[name]] = min(moments[newest[name]], one["ts"])
         else:
