@@ -16,7 +16,7 @@ def before_tests(rows: TrainingSet, horizon: int) -> Division:
         ForestayError: they are too few.
     """
     tests = rows.moments[rows.splits == "test"]
-    until = int(tests.min()) if len(tests) else int(np.max(rows.moments)) + horizon + 1
+    until = int(tests.min()) if len(tests) else int(np.max(rows.moments)) + rows.horizons[-1] + 1
     found = divide(Rows.of(rows.where(rows.splits != "test"), horizon), until)
     for some, purpose in ((found.train, "fit"), (found.calibration, "choose by")):
         if not some.enough:

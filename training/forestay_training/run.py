@@ -29,7 +29,7 @@ from forestay_training.evaluation import baselines
 from forestay_training.evaluation.baselines import Trees
 from forestay_training.evaluation.bootstrap import Comparison, Figures
 from forestay_training.evaluation.contenders import Contender, blend, finish, fit_trees
-from forestay_training.evaluation.rows import Division, Rows, divide
+from forestay_training.evaluation.rows import Division, Rows, divide, known_until
 from forestay_training.export import Served, dimensions, export
 from forestay_training.fitting import Fitted, Note, Probabilities, Recipe, edges, fit, predict
 from forestay_training.groups import GROUPS
@@ -132,7 +132,7 @@ def train(
         note(f"data: {warning}")
     made = _made(division, out, note, fitter or _usual(rows, wishes, measured))
     network = made.taken.fitted.network
-    edge_list = edges(rows, wishes.horizon)
+    edge_list = edges(division.train.set, wishes.horizon)
     served = Served(network, made.calibration, edge_list.index(wishes.horizon))
     parity = export(
         served, division.test.where(np.arange(len(division.test)) < _PARITY_ROWS).inputs, out / "model.onnx"
@@ -154,7 +154,7 @@ def train(
         "horizon_days": wishes.horizon // DAY,
         "horizons": [span_text(edge) for edge in edge_list],
         "groups": list(GROUPS),
-        "trained_until": moment_text(int(division.train.moments.max()) + wishes.horizon),
+        "trained_until": moment_text(max(known_until(some.set) for some in (division.train, division.calibration))),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "bytes": (out / "model.onnx").stat().st_size,
         "onnx_parity": parity,

@@ -92,15 +92,35 @@ class Division(NamedTuple):
 
 
 def divide(rows: Rows, test_from: int) -> Division:
-    """Cuts `rows` by cutoff and user; labels of what is before `test_from` end by then."""
+    """Cuts `rows` by cutoff and user; labels of what is before `test_from` end by then, those of all horizons.
+
+    A row whose label at the main horizon ends in time may have others that do not: these are not known then.
+    """
     test = rows.moments >= test_from
     before = ~test & (rows.moments + rows.horizon <= test_from)
     strange = np.array([_is_held_out(user) for user in rows.users.tolist()], dtype=np.bool_)
     return Division(
-        train=rows.where(before & ~strange),
-        calibration=_newest(rows.where(before & strange)),
+        train=_known_by(rows.where(before & ~strange), test_from),
+        calibration=_newest(_known_by(rows.where(before & strange), test_from)),
         test=rows.where(test),
     )
+
+
+def known_until(rows: TrainingSet) -> int:
+    """Returns the moment (milliseconds) up to which the labels of `rows`, of which there are some, tell anything."""
+    return int(_ends(rows)[~np.isnan(rows.left)].max())
+
+
+def _known_by(rows: Rows, moment: int) -> Rows:
+    """Returns the rows with what was known of them by `moment`: later labels and spends are nan."""
+    late = _ends(rows.set) > moment
+    left, spent = (np.where(late, np.float32(np.nan), told) for told in (rows.set.left, rows.set.spent))
+    return replace(rows, set=replace(rows.set, left=left, spent=spent))
+
+
+def _ends(rows: TrainingSet) -> NDArray[np.int64]:
+    """Returns when the windows of all labels end, (N, H)."""
+    return rows.moments[:, None] + np.array(rows.horizons, dtype=np.int64)
 
 
 def _newest(rows: Rows) -> Rows:
