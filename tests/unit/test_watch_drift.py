@@ -7,16 +7,21 @@ import pytest
 from support.builders import START
 from support.watching import inputs, rows, served_reference, shifted
 
+from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.model_input import ModelInput
+from forestay.core.decision.situation import Situation
 from forestay.core.units import DAY, HOUR
 from forestay.core.watch.alarms import Alarms
 from forestay.core.watch.findings import Finding, Judged, judge
 from forestay.core.watch.reference import Reference, reference_of
 from forestay.core.watch.seen import Seen
 from forestay.core.watch.stability import chi_squared, psi, psi_by_chance
-from forestay.core.watch.tally import Tally
+from forestay.core.watch.tally import Tally, rows_of
+from forestay_schemas.retention_action import Trigger
+from forestay_schemas.types import TriggerKind
 
 NOTHING: Final = Seen()
+TRIGGER: Final = Trigger(kind=TriggerKind.EVENT, event_id="e1", topic="clicks", partition=0, offset=0)
 
 
 def of(judged: Judged, name: str) -> Finding:
@@ -132,3 +137,24 @@ def test_rows_without_a_score_count_for_the_features_alone() -> None:
 def test_nothing_at_all_is_no_alarm() -> None:
     assert judge([], None).alarms == []
     assert judge([Tally(None)], None).alarms == []
+
+
+@pytest.mark.parametrize("said", [-0.3, 1.7, float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_probability_is_no_answer_and_ends_no_watch(said: float) -> None:
+    """A model that has gone wrong is what is watched for: it must not be what ends the watch."""
+    random = np.random.default_rng(3)
+    given, scores = inputs(random, 400), random.beta(2, 3, 400)
+    reference = Reference(reference_of(given, scores, returned=(scores < 0.5).astype(float), moments="scored"))
+    situations = [
+        Situation(f"d{at}", f"u{at}", START, START, TRIGGER, None, ModelInput(*(part[at] for part in given)))
+        for at in range(300)
+    ]
+    model = ModelIdentity("m", "1", 60)
+    wrong, none = (rows_of(situations, [Answer(one, model)] * len(situations)) for one in (said, None))
+    tallies = [Tally(reference), Tally(reference)]
+    for tally, found in zip(tallies, (wrong, none), strict=True):
+        tally.take(START, NOTHING, found)
+        tally.take(START + 2 * DAY, NOTHING, [])
+    assert wrong == none
+    np.testing.assert_array_equal(tallies[0].scores, tallies[1].scores)
+    assert tallies[0].returns.ever.tolist() == tallies[1].returns.ever.tolist() == [0, 0, 0, 0]

@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from support.builders import START
 from support.watching import inputs, rows, served_reference
 
 from forestay.core.errors import ConfigurationError
+from forestay.core.units import HOUR
 from forestay.core.watch.columns import SCORE, WATCHED, Column, fitted, is_column
 from forestay.core.watch.reference import MAX_CHARACTERS, Reference, reference_of
-from forestay.core.watch.tally import binned
+from forestay.core.watch.seen import Seen
+from forestay.core.watch.tally import Tally, binned
 
 
 def test_all_that_is_watched_is_there() -> None:
@@ -88,6 +91,8 @@ def test_too_few_rows_make_none() -> None:
         ({"input_digest": "another"}, "train the model again"),
         ({"users": 0}, "makes no sense"),
         ({"returned": [0.5]}, "makes no sense"),
+        ({"returned": [2.0]}, "no reference"),
+        ({"columns": [{"name": "cart_value", "counts": [1, 2], "edges": [1]}] * 2}, "makes no sense"),
         ({"columns": [{"name": "shoe_size", "counts": [1, 2], "edges": [1]}]}, "shoe_size"),
         ({"columns": [{"name": "cart_value", "counts": [1, 2], "edges": [1, 2]}]}, "cart_value"),
         ({"columns": [{"name": "cart_value", "counts": [1, 2, 3], "edges": [2, 1]}]}, "cart_value"),
@@ -99,3 +104,22 @@ def test_a_text_that_is_no_reference_is_refused(change: dict[str, object], words
     text = json.dumps(json.loads(served_reference(np.random.default_rng(1)).text) | change)
     with pytest.raises(ConfigurationError, match=words):
         Reference(text)
+
+
+def test_the_score_may_stand_anywhere_and_alone() -> None:
+    """A reference may be written by hand: how likely a user returns is told by the score, wherever it stands."""
+    random = np.random.default_rng(4)
+    given, scores = inputs(random, 2_000), random.uniform(size=2_000)
+    text = reference_of(given, scores, returned=(scores < 0.5).astype(float), moments="scored")
+    told = json.loads(text)
+    moved = told | {"columns": [told["columns"][-1], *told["columns"][:-1]]}
+    alone = told | {"columns": [told["columns"][-1]]}
+    sums = []
+    for one in (told, moved, alone):
+        tally = Tally(Reference(json.dumps(one)))
+        tally.take(START, Seen(), rows(given, scores, START))
+        tally.take(START + 25 * HOUR, Seen(), [])
+        assert tally.rows.shape[0] == len(one["columns"])
+        sums.append(tally.returns.ever.tolist())
+    assert sums[0] == sums[1] == sums[2]
+    assert sums[0][0] == 2_000

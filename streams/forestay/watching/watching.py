@@ -12,7 +12,7 @@ from forestay.core.watch.findings import judge
 from forestay.core.watch.learning import MOST_ROWS, Learning
 from forestay.core.watch.reference import Reference
 from forestay.core.watch.returns import Returns, Windows, windows_of
-from forestay.core.watch.tally import Tally, rows_of
+from forestay.core.watch.tally import Row, Tally, rows_of
 from forestay.watching.course import Course
 
 
@@ -56,7 +56,7 @@ class Watching:
             tally = self._tallies[number] = Tally(self.reference)
         rows = rows_of(applied.situations, answers)
         begun = tally.take(clock, applied.seen, rows)
-        self._follow(number, clock, applied, answers)
+        self._follow(number, clock, applied, answers, rows)
         if not self._span.holds(clock):
             return
         self.events += sum(applied.seen.events)
@@ -67,7 +67,9 @@ class Watching:
             # Batches are hours long where traffic is thin: each partition is judged as of its own clock.
             self.course.take(clock, judge(list(self._tallies.values()), self.reference))
 
-    def _follow(self, number: int, clock: int, applied: Applied, answers: Sequence[Answer]) -> None:
+    def _follow(
+        self, number: int, clock: int, applied: Applied, answers: Sequence[Answer], rows: Sequence[Row]
+    ) -> None:
         """Holds returns within the model's horizon against its answers."""
         returns = self._horizons.get(number)
         if returns is None:
@@ -78,9 +80,9 @@ class Watching:
             returns = self._horizons[number] = Returns(self._days * DAY)
         self._order(returns, applied)
         returns.close(clock)
-        for situation, answer in zip(applied.situations, answers, strict=True):
-            if answer.probability is not None and self._span.holds(situation.now):
-                returns.expect(situation.user_id, situation.now, 1 - answer.probability)
+        for row in rows:
+            if row.probability is not None and self._span.holds(row.now):
+                returns.expect(row.user_id, row.now, 1 - row.probability)
         self._order(returns, applied)
 
     def _order(self, returns: Returns, applied: Applied) -> None:

@@ -80,7 +80,10 @@ def is_column(name: str) -> bool:
 
 def numbers_of(inputs: ModelInput, names: Sequence[str]) -> NDArray[np.float64]:
     """Returns the named columns of inputs with N first, as (N, columns)."""
-    return np.column_stack([_column(inputs, name) for name in names]).astype(np.float64)
+    numbers = np.empty((len(inputs.features), len(names)))
+    for at, name in enumerate(names):
+        numbers[:, at] = _column(inputs, name)
+    return numbers
 
 
 def _column(inputs: ModelInput, name: str) -> NDArray[np.float64]:

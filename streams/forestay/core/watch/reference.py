@@ -21,6 +21,7 @@ LEAST_ROWS: Final = 200
 Moments = Literal["cutoffs", "scored"]
 
 _Count = Annotated[float, msgspec.Meta(ge=0)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class _Binned(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,7 +38,7 @@ class _Text(msgspec.Struct, frozen=True, omit_defaults=True):
     users: int
     columns: tuple[_Binned, ...]
     #: Share of those with a score in each bin of the score who returned within 24 hours.
-    returned: tuple[float, ...] = ()
+    returned: tuple[_Share, ...] = ()
 
 
 class Reference:
@@ -72,7 +73,12 @@ class Reference:
             known = column.name == SCORE or is_column(column.name)
             if not (known and rising and len(counts) == column.bins > 1 and counts.sum() > 0):
                 raise ConfigurationError(f"no reference of the drift watch: its column {column.name} makes no sense")
-        if self.users < 1 or (self.returned and len(self.returned) != self._score_bins()):
+        names = [column.name for column in self.columns]
+        if (
+            len(set(names)) < len(names)
+            or self.users < 1
+            or (self.returned and len(self.returned) != self._score_bins())
+        ):
             raise ConfigurationError("no reference of the drift watch: it makes no sense")
 
     def _score_bins(self) -> int:

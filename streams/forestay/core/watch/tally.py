@@ -49,6 +49,9 @@ def rows_of(situations: Sequence[Situation], answers: Sequence[Answer | None]) -
 
 def _row(situation: Situation, answer: Answer | None) -> Row:
     probability = None if answer is None else answer.probability
+    if probability is not None and not 0 <= probability <= 1:
+        # What is no probability is no answer, as the ladder has it: counted, it would be a score nobody acts by.
+        probability = None
     curve = None if probability is None or answer is None else answer.survival
     returning = None if curve is None else 1 - curve.lasting(0.0, DAY / HOUR)
     return Row(situation.user_id, situation.now, situation.clock, situation.input, probability, returning)
@@ -146,17 +149,17 @@ class Tally:
             return row.returning
         if self._reference is None or not self._reference.returned:
             return None
-        score = self._reference.columns[-1]
+        score = next(column for column in self._reference.columns if column.name == SCORE)
         return self._reference.returned[int(np.searchsorted(score.edges, row.probability, side="right"))]
 
 
 def binned(reference: Reference, rows: Sequence[Row], scores: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """Returns counts by column and bin (columns, width) of rows; `scores` (N,) with nan where there is none."""
     names = [column.name for column in reference.columns if column.name != SCORE]
-    numbers = numbers_of(stacked(rows), names)
+    numbers = dict(zip(names, numbers_of(stacked(rows), names).T, strict=True))
     counts = np.zeros((len(reference.columns), width))
     for at, column in enumerate(reference.columns):
-        own = scores if column.name == SCORE else numbers[:, at]
+        own = scores if column.name == SCORE else numbers[column.name]
         known = own[np.isfinite(own)]
         counts[at] = np.bincount(column.bin(known), minlength=width)
     return counts
