@@ -1,5 +1,6 @@
 """The exported graph in the forms it is served in: with padding cut off, taken apart by length, and in 8 bits."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from forestay.core.decision.length_buckets import BUCKETS, by_length, together, 
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.families.sequence import MAX_STEPS
 from forestay.core.feature_set import FEATURE_COUNT
+from forestay.shipping.changes import current_metrics
+from forestay.shipping.gates.graph import answers
+from forestay.shipping.gates.verdict import Outcome
 from forestay_training.calibrate import Platt
 from forestay_training.export import OUTPUT, Served, export, run
 from forestay_training.network import ChurnNetwork, Shape
@@ -87,6 +91,15 @@ def test_in_8_bits_it_is_smaller_and_answers_nearly_the_same(
     np.testing.assert_allclose(found[OUTPUT], probabilities(graph, users), atol=0.02)
     logit = np.log(found[OUTPUT][:, 0] / (1 - found[OUTPUT][:, 0]))
     np.testing.assert_allclose(found["contributions"].sum(axis=1) + served.bias, logit, atol=1e-4)
+
+
+def test_in_8_bits_an_answer_depends_on_the_request_and_the_gate_says_so(tmp_path: Path) -> None:
+    """So it is promoted with --force alone (docs/shipping.md, docs/decisions/0017): shown on the shipped model."""
+    shipped = current_metrics(Path(__file__).parents[2] / "model_repository" / "churn_transformer").parent
+    shutil.copytree(shipped, tmp_path / "bits")
+    (tmp_path / "bits" / "model.onnx").write_bytes(quantised((shipped / "model.onnx").read_bytes()))
+    assert answers(shipped).outcome is Outcome.PASSED
+    assert "depends on who else is in the batch" in answers(tmp_path / "bits").words
 
 
 def test_triton_is_warmed_up_at_every_length_and_may_choose_a_gpu() -> None:

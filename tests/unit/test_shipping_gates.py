@@ -53,6 +53,13 @@ def difference(measure: str, *interval: float) -> Fault:
     return lambda folder: lay_candidate(folder, told={"test": test})
 
 
+def unmeasured(measure: str) -> Fault:
+    """A figure that bootstrap or fit did not find is written as nulls."""
+    test = figures()["test"]
+    test["figures"]["fused"] = test["figures"]["fused"] | {measure: [None, None, None]}
+    return lambda folder: lay_candidate(folder, told={"test": test})
+
+
 def without(name: str) -> Fault:
     def fault(folder: Path) -> None:
         lay_candidate(folder)
@@ -86,12 +93,15 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("input", "0{32}.*train it again", lambda folder: lay_candidate(folder, digest="0" * 32)),
     ("parity", "0.00012 away", told(onnx_parity=1.2e-4)),
     ("parity", "does not say", told(onnx_parity=None)),
+    ("parity", "-1 away", told(onnx_parity=-1.0)),
     ("figures", "until when", told(trained_until=None)),
     (
         "figures",
         "no auc, log_loss, ece of LightGBM",
         told(test={"figures": {"fused": GOOD}}),
     ),
+    ("figures", "no auc, log_loss, ece, calibration_slope of the served", told(served="lightgbm")),
+    ("figures", "no calibration_slope of the served model", unmeasured("calibration_slope")),
     ("quality", "AUC 0.7700 is worse than LightGBM", measured(auc=(0.77, 0.75, 0.79))),
     ("quality", "log-loss 0.5300 is worse than LightGBM", measured(log_loss=(0.53, 0.51, 0.55))),
     ("quality", "AUC is worse than LightGBM's on the same rows", difference("auc", -0.01, -0.02, -0.001)),
@@ -116,7 +126,7 @@ def test_what_chance_may_do_is_not_held_against_it(tmp_path: Path) -> None:
 
 
 def test_nobody_is_asked_for_a_calibration_that_boosted_trees_miss_too(tmp_path: Path) -> None:
-    bad = {"auc": (0.8, 0.78, 0.82), "log_loss": (0.5, 0.48, 0.52), "ece": (0.09, 0.08, 0.1)}
+    bad = GOOD | {"ece": (0.09, 0.08, 0.1)}
     lay_candidate(tmp_path / "new", told={"test": {"figures": {"fused": bad, "lightgbm": bad}}})
     assert not refused(tmp_path / "new")
 
@@ -191,6 +201,47 @@ def test_a_graph_is_run_before_it_is_believed(
     tmp_path: Path, change: Callable[[onnx.GraphProto], object], words: str
 ) -> None:
     verdict = changed_graph(tmp_path / "new", change)
+    assert verdict.outcome is Outcome.REFUSED
+    assert words in verdict.words
+
+
+def curve_of(folder: Path, horizons: str, powers: list[float]) -> Verdict:
+    """Returns what the gate says of a curve whose shares are powers of the answer."""
+    lay_candidate(folder)
+    config = folder / "config.pbtxt"
+    config.write_text(
+        config.read_text()
+        + f'output [ {{ name: "survival" data_type: TYPE_FP32 dims: [{len(powers)}] }} ]\n'
+        + f'parameters {{ key: "horizons" value: {{ string_value: "{horizons}" }} }}\n'
+    )
+    model = onnx.load(folder / "model.onnx")
+    model.graph.initializer.append(helper.make_tensor("powers", TensorProto.FLOAT, [1, len(powers)], powers))
+    model.graph.node.append(helper.make_node("Pow", ["churn_probability", "powers"], ["survival"]))
+    shape = ["batch", len(powers)]
+    model.graph.output.append(helper.make_tensor_value_info("survival", TensorProto.FLOAT, shape))
+    onnx.save(model, folder / "model.onnx")
+    return graph.answers(folder)
+
+
+def test_a_curve_through_the_answer_passes(tmp_path: Path) -> None:
+    assert curve_of(tmp_path / "new", "12h,7d,45d", [0.1, 0.5, 1.0]).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    ("horizons", "powers", "words"),
+    [
+        ("7d,45d", [0.1, 0.5, 1.0], "with 2 horizons declared"),
+        ("12h,soon,45d", [0.1, 0.5, 1.0], "soon"),
+        ("12h,7d,45d", [0.5, 0.1, 1.0], "is no curve"),
+        ("7d,12h,45d", [0.1, 0.5, 1.0], "is no curve"),
+        ("12h,7d,45d", [0.1, float("nan"), 1.0], "is no curve"),
+        ("12h,7d,45d", [0.1, 0.2, 0.3], "at the horizon is not the answer"),
+    ],
+)
+def test_a_curve_that_workers_could_not_read_is_refused(
+    tmp_path: Path, horizons: str, powers: list[float], words: str
+) -> None:
+    verdict = curve_of(tmp_path / "new", horizons, powers)
     assert verdict.outcome is Outcome.REFUSED
     assert words in verdict.words
 

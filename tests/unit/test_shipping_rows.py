@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from support.builders import START, click
 from support.churn_model import HORIZON_DAYS, NAME, lay_candidate
 from support.training_sets import made, write_events
 
+from forestay.core.feature_set import FEATURE_COUNT
 from forestay.core.units import DAY, to_datetime
 from forestay.dataset.plan import Plan
 from forestay.shipping.gates.judge import judge
@@ -124,3 +126,16 @@ def test_a_user_is_drawn_with_all_rows() -> None:
     for one, other in zip(differences(once), differences(thrice), strict=True):
         assert other == pytest.approx(one)
         assert other.high - other.low > 0.01
+
+
+def test_a_version_that_answers_a_real_user_with_no_probability_is_refused(tmp_path: Path, data: Path) -> None:
+    """Made-up users do not meet every user's case; nan is neither better nor worse than anything."""
+    lay_candidate(tmp_path / "candidate", 4, told=BEFORE)
+    lay_candidate(tmp_path / "current", 3, told=BEFORE)
+    model = onnx.load(tmp_path / "candidate" / "model.onnx")
+    weights = next(one for one in model.graph.initializer if one.name == "weights")
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.full((FEATURE_COUNT, 1), np.nan, np.float32), "weights"))
+    onnx.save(model, tmp_path / "candidate" / "model.onnx")
+    verdict = no_worse_here(tmp_path / "candidate", tmp_path / "current", data)
+    assert verdict.outcome is Outcome.REFUSED
+    assert "no probability" in verdict.words

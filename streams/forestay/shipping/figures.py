@@ -55,8 +55,8 @@ class Metrics(msgspec.Struct):
 
     @property
     def served_figures(self) -> Figures | None:
-        """Returns the figures of the model in the file."""
-        return self.figures_of(SERVED if self.served is None else (self.served,))
+        """Returns the figures of the model in the file; those of another model, whatever it is called, are not."""
+        return self.figures_of(SERVED if self.served is None else tuple({self.served} & {*SERVED}))
 
     @property
     def trees(self) -> Figures | None:

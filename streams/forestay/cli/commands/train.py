@@ -49,7 +49,7 @@ def train(
     eight_bit: Annotated[
         bool,
         typer.Option(
-            "--eight-bit", help="Export with 8-bit weights, for CPUs; refused if AUC suffers.", rich_help_panel=_LEARN
+            "--eight-bit", help="Export with 8-bit weights, for CPUs (promote with --force).", rich_help_panel=_LEARN
         ),
     ] = False,
     private: Annotated[

@@ -66,5 +66,5 @@ def parity(metrics: Metrics) -> Verdict:
         return Verdict(
             "parity", Outcome.REFUSED, "metrics.json does not say how far ONNX is from PyTorch (onnx_parity)"
         )
-    faults = [] if found <= PARITY else [f"ONNX is {found:.2g} away from PyTorch, more than {PARITY:g}"]
+    faults = [] if 0 <= found <= PARITY else [f"ONNX is {found:.2g} away from PyTorch, not 0 to {PARITY:g}"]
     return judged("parity", faults, f"at most {found:.2g} away from PyTorch")

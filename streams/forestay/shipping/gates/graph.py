@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forestay.core.decision.model_input import HOUR_TOKENS, KIND_TOKENS, NUMBER_COLUMNS, TOKEN_COLUMNS, ModelInput
+from forestay.core.errors import ConfigurationError
 from forestay.core.families.sequence import CATEGORY_TOKENS, ITEM_TOKENS, MAX_STEPS
 from forestay.core.feature_set import FEATURE_COUNT
+from forestay.core.units import DAY, HOUR
+from forestay.shell.scoring.served import CONTRIBUTIONS, OUTPUT, SURVIVAL, Version
 from forestay.shipping.folder import CONFIG, GRAPH, part
 from forestay.shipping.gates.verdict import Outcome, Verdict, judged
 from forestay.shipping.triton_config import parameters_of, read_config
 
-OUTPUT: Final = "churn_probability"
-CONTRIBUTIONS: Final = "contributions"
 #: Rows of the batch that is timed: what a user costs least in on a CPU.
 ROWS: Final = 32
 #: Seconds for such a batch that are always good enough: 4,000 users a second want one every 8 ms.
@@ -129,6 +130,8 @@ def _faults(graph: Graph) -> list[str]:
         faults.append("a user's answer depends on who else is in the batch")
     if CONTRIBUTIONS in declared:
         faults += _explanation_faults(graph, batch, together)
+    if SURVIVAL in declared:
+        faults += _curve_faults(graph, batch, together)
     return faults
 
 
@@ -148,6 +151,26 @@ def _explanation_faults(graph: Graph, batch: ModelInput, probabilities: NDArray[
     told = contributions.sum(axis=1, dtype=np.float64) + float(bias)
     off = np.abs(1 / (1 + np.exp(-told)) - probabilities[:, 0]).max()
     return [f"contributions and bias do not add up to the answer: {off:.2g} away"] if off > _EXPLAINED else []
+
+
+def _curve_faults(graph: Graph, batch: ModelInput, probabilities: NDArray[np.float32]) -> list[str]:
+    """Says what is wrong with the curve: one of other edges than declared costs a worker every answer."""
+    try:
+        version = Version.of("", parameters_of(graph.config), graph.config.name, frozenset({SURVIVAL}))
+    except ConfigurationError as error:
+        return [str(error)]
+    hours = version.hours
+    (curve,) = graph.run(batch, [SURVIVAL])
+    if not hours or curve.shape != (ROWS, len(hours)):
+        return [f"{SURVIVAL} has shape {curve.shape}, with {len(hours)} horizons declared"]
+    rises = np.diff(curve, axis=1, prepend=1.0)
+    if not np.isfinite(curve).all() or curve.min() < 0 or rises.max() > _TOLERANCE or sorted(set(hours)) != [*hours]:
+        return [f"{SURVIVAL} is no curve: shares fall from 1 to 0 as horizons rise"]
+    edge = version.model.horizon_days * (DAY // HOUR)
+    if edge not in hours:
+        return []
+    off = np.abs(curve[:, hours.index(edge)] - probabilities[:, 0]).max()
+    return [f"{SURVIVAL} at the horizon is not the answer: {off:.2g} away"] if off > _EXPLAINED else []
 
 
 def _opened(current: Path | None) -> list[Graph]:

@@ -123,6 +123,8 @@ def _compared(candidate: Path, current: Path, data: Path) -> Compared:
         arrays = {name: array_of(batch, name) for name in SHAPES}
         inputs = ModelInput(arrays["step_tokens"], arrays["step_numbers"], arrays["features"])
         answers = [graph.run(inputs, [OUTPUT])[0][:, 0] for graph in graphs]
+        if not all(((one >= 0) & (one <= 1)).all() for one in answers):
+            raise ShippingError(f"a version answers on test rows of {data} with what is no probability")
         for column, values in zip(found, (batch.column(label).to_numpy(), *answers), strict=True):
             column.append(values.astype(np.float64))
     churned, *told = (np.concatenate(column) if column else np.empty(0) for column in found)
