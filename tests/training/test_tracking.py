@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from forestay.core.errors import ForestayError
 from forestay_training import tracking
+from forestay_training.addresses import without_secrets
 from forestay_training.tracking import Run, flat, tracked
 
 pytestmark = pytest.mark.training
@@ -29,11 +31,56 @@ def test_without_mlflow_one_line_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "pip install mlflow-skinny" in said[0]
 
 
-def test_no_password_is_told() -> None:
-    assert tracking._shown("https://me:secret@host/x") == "https://host/x"
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://me:secret@host/x", "https://host/x"),
+        ("https://me:se@cr@et@host/x", "https://host/x"),
+        ("postgresql://host/db?user=me&password=secret&x=1", "postgresql://host/db?user=me&password=...&x=1"),
+        ("sqlite:////tmp/runs.db", "sqlite:////tmp/runs.db"),
+    ],
+)
+def test_no_password_is_told(address: str, shown: str) -> None:
+    assert without_secrets(f"asked {address} twice: '{address}'") == f"asked {shown} twice: '{shown}'"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow-skinny is not installed")
+MLFLOW = pytest.mark.skipif(importlib.util.find_spec("mlflow") is None, reason="mlflow-skinny is not installed")
+
+
+@MLFLOW
+def test_a_server_that_does_not_answer_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's own words hold the whole address."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(ForestayError, match=r"http://127\.0\.0\.1:9 keeps no run") as refused, tracked("x", {}, str):
+        pass
+    assert "secret" not in str(refused.value)
+
+
+@MLFLOW
+def test_what_is_fitted_goes_on_where_mlflow_ends_in_the_middle(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient, MlflowException  # noqa: PLC0415 - it need not be installed
+
+    def gone(*_args: object, **_more: object) -> None:
+        raise MlflowException("API request to http://me:secret@host/api failed")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    said: list[str] = []
+    with tracked("train", ASKED, said.append) as run:
+        monkeypatch.setattr(MlflowClient, "log_metric", gone)
+        monkeypatch.setattr(MlflowClient, "set_terminated", gone)
+        run.measured("loss", 1, 0.5)
+        run.measured("loss", 2, 0.4)
+    lost = [text for text in said if "keeps no more" in text]
+    assert len(lost) == 1
+    assert "http://host/api" in lost[0]
+    assert "secret" not in lost[0]
+
+
+@MLFLOW
 def test_a_run_has_what_was_asked_its_figures_by_step_its_files_and_its_end(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

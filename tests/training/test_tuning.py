@@ -79,6 +79,9 @@ def test_what_cannot_be_stored_is_told(rows: TrainingSet) -> None:
         tune(rows, replace(SEARCH, resume=True), nothing)
     with pytest.raises(ForestayError, match=r"try sqlite:///tune\.db"):
         tune(rows, replace(SEARCH, storage="nowhere"), nothing)
+    with pytest.raises(ForestayError, match="nonsense://host/db cannot be used") as refused:
+        tune(rows, replace(SEARCH, storage="nonsense://me:secret@host/db"), nothing)
+    assert "secret" not in str(refused.value)
 
 
 def test_the_grid_is_tried_without_repeats(rows: TrainingSet) -> None:

@@ -6,11 +6,13 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from forestay.core.errors import ForestayError
+from forestay_training.addresses import without_secrets
 
 Note = Callable[[str], None]
 
@@ -35,20 +37,38 @@ class Run:
 
 
 class _Kept(Run):
-    """A run of MLflow."""
+    """A run of MLflow, for as long as MLflow keeps it: an hour's fit does not end because a server beside it does."""
 
-    def __init__(self, client: Any, run: str) -> None:
+    def __init__(self, client: Any, run: str, note: Note) -> None:
         self._client = client
         self._run = run
+        self._note = note
+        self._lost = False
 
     def measured(self, name: str, step: int, value: float) -> None:
         if math.isfinite(value):
-            self._client.log_metric(self._run, name, value, step=step)
+            self._tell(lambda: self._client.log_metric(self._run, name, value, step=step))
 
     def keep(self, folder: Path) -> None:
         for file in sorted(folder.iterdir()):
             if file.is_file():
-                self._client.log_artifact(self._run, str(file))
+                self._tell(partial(self._client.log_artifact, self._run, str(file)))
+
+    def end(self, how: str) -> None:
+        """Ends it as FINISHED, FAILED or KILLED."""
+        self._tell(lambda: self._client.set_terminated(self._run, how))
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        """Tells MLflow something; from its first error on, of which one line is said, nothing more."""
+        from mlflow import MlflowException  # noqa: PLC0415 - as in `_begun`
+
+        if self._lost:
+            return
+        try:
+            call()
+        except (MlflowException, OSError) as error:
+            self._lost = True
+            self._note(f"MLflow keeps no more of this run, which goes on: {without_secrets(error)}")
 
 
 @contextmanager
@@ -67,16 +87,16 @@ def tracked(name: str, asked: Mapping[str, Any], note: Note) -> Iterator[Run]:
     with warnings.catch_warnings():
         # Of its own use of SQLAlchemy, which is not ours to change.
         warnings.simplefilter("ignore")
-        client, run = _begun(name, asked, note)
+        run = _Kept(*_begun(name, asked, note), note)
         end = "KILLED"
         try:
-            yield _Kept(client, run)
+            yield run
             end = "FINISHED"
         except Exception:
             end = "FAILED"
             raise
         finally:
-            client.set_terminated(run, end)
+            run.end(end)
 
 
 def flat(asked: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -102,9 +122,10 @@ def _begun(name: str, asked: Mapping[str, Any], note: Note) -> tuple[Any, str]:
         run: str = client.create_run(_experiment(client), run_name=name).info.run_id
         for key, value in flat(asked).items():
             client.log_param(run, key, value)
-    except (mlflow.MlflowException, OSError) as error:
-        raise ForestayError(f"MLflow at {_shown(_address())} keeps no run: {error}; see {_ADDRESS}") from error
-    note(f"tracked by MLflow at {_shown(_address())}, run {run}")
+    except (mlflow.MlflowException, ImportError, OSError) as error:
+        told = f"MLflow at {_address()} keeps no run: {error}; see {_ADDRESS}"
+        raise ForestayError(without_secrets(told)) from error
+    note(without_secrets(f"tracked by MLflow at {_address()}, run {run}"))
     return client, run
 
 
@@ -123,9 +144,3 @@ def _address() -> str:
     FOLDER.mkdir(parents=True, exist_ok=True)
     # MLflow keeps a store by its address for as long as the process lives: another folder must be another address.
     return f"sqlite:///{FOLDER.resolve() / 'runs.db'}"
-
-
-def _shown(address: str) -> str:
-    """Returns the address without a user and password in it."""
-    scheme, mark, rest = address.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address

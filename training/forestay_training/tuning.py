@@ -11,6 +11,7 @@ import optuna
 from sqlalchemy.exc import SQLAlchemyError
 
 from forestay.core.errors import ForestayError
+from forestay_training.addresses import without_secrets
 from forestay_training.choosing import before_tests
 from forestay_training.evaluation.baselines import tuned_trees
 from forestay_training.evaluation.rows import Division
@@ -189,9 +190,11 @@ def _study(rows: TrainingSet, search: Search) -> optuna.Study:
             pruner=optuna.pruners.MedianPruner(_UNSTOPPED_TRIALS, _UNSTOPPED_EPOCHS),
         )
     except optuna.exceptions.DuplicatedStudyError as error:
-        raise ForestayError(f"{search.storage} has trials of this search: --resume goes on with them") from error
+        told = f"{search.storage} has trials of this search: --resume goes on with them"
+        raise ForestayError(without_secrets(told)) from error
     except (SQLAlchemyError, ImportError, ValueError) as error:
-        raise ForestayError(f"--storage {search.storage} cannot be used ({error}): try sqlite:///tune.db") from error
+        told = f"--storage {search.storage} cannot be used ({error}): try sqlite:///tune.db"
+        raise ForestayError(without_secrets(told)) from error
     for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
         # Its process was killed.
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
