@@ -15,7 +15,7 @@ from forestay.core.errors import ForestayError
 from forestay.core.units import DAY
 from forestay_training import run as running
 from forestay_training.adapting import Adaptation, Adapted, Old, adapt
-from forestay_training.adapting_run import old_rows
+from forestay_training.adapting_run import Base, old_rows
 from forestay_training.choosing import before_tests
 from forestay_training.evaluation.baselines import Fit, Trees
 from forestay_training.evaluation.contenders import finish
@@ -97,6 +97,15 @@ def model(base: ChurnNetwork, tmp_path: Path) -> Path:
     save_network(tmp_path / "base" / "network.pt", base)
     (tmp_path / "base" / "metrics.json").write_text(json.dumps({"model_version": "0ld", "horizon_days": 14}))
     return tmp_path / "base"
+
+
+@pytest.mark.parametrize(
+    "metrics", ["{}", "[]", '{"model_version": "0ld"}', '{"model_version": "0ld", "horizon_days": null}']
+)
+def test_figures_that_miss_what_is_needed_are_told_before_anything_is_fitted(model: Path, metrics: str) -> None:
+    (model / "metrics.json").write_text(metrics)
+    with pytest.raises(ForestayError, match="is no candidate"):
+        Base.load(model)
 
 
 @pytest.fixture

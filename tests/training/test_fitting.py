@@ -1,13 +1,15 @@
 """Fits are a function of rows, recipe and seed, whether they were killed in the middle or not."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from forestay.core.decision.model_input import INPUT_DIGEST
 from forestay.core.units import DAY
-from forestay_training.checkpoint import CheckpointError, load_checkpoint
+from forestay_training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from forestay_training.evaluation.rows import Division, Rows, divide
 from forestay_training.fitting import Fitted, Recipe, edges, fit, outputs_of, predict
 from forestay_training.network import Shape
@@ -89,3 +91,18 @@ def test_what_is_no_checkpoint_is_told_and_runs_nothing(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "bad.pt")
     with pytest.raises(CheckpointError, match="is missing: `forestay train` writes it"):
         load_network(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"epochs": 3},
+        {"input": INPUT_DIGEST},
+        {"input": INPUT_DIGEST, "shape": {"depth": 3}, "edges": 4, "weights": {}},
+        {"input": INPUT_DIGEST, "shape": {}, "edges": 4, "weights": {"kept": torch.zeros(3, dtype=torch.int64)}},
+    ],
+)
+def test_a_file_of_another_kind_is_no_network(tmp_path: Path, state: dict[str, Any]) -> None:
+    save_checkpoint(tmp_path / "network.pt", state)
+    with pytest.raises(CheckpointError, match="train it again"):
+        load_network(tmp_path / "network.pt")

@@ -46,8 +46,10 @@ class Base:
         network = load_network(folder / "network.pt")
         try:
             metrics = json.loads((folder / "metrics.json").read_text())
-        except (OSError, ValueError) as error:
-            raise ForestayError(f"{folder} is no candidate of `forestay train`: {error}") from error
+            # What is needed of it is there, before anything is fitted.
+            str(metrics["model_version"]), int(metrics["horizon_days"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ForestayError(f"{folder} is no candidate of `forestay train`: metrics.json: {error}") from error
         return cls(folder, network, metrics)
 
     @property

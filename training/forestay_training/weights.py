@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,10 +29,17 @@ def load_network(path: Path) -> ChurnNetwork:
     state = load_checkpoint(path)
     if state is None:
         raise CheckpointError(f"{path} is missing: `forestay train` writes it beside the model")
-    if state["input"] != INPUT_DIGEST:
-        raise CheckpointError(
-            f"{path} reads input {state['input']}, this version makes {INPUT_DIGEST}: train it again"
-        )
+    told = state.get("input") if isinstance(state, dict) else None
+    if told != INPUT_DIGEST:
+        raise CheckpointError(f"{path} reads input {told}, this version makes {INPUT_DIGEST}: train it again")
+    try:
+        return _built(state)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        # Whatever torch says of shapes and names: the file is of another network than this code makes.
+        raise CheckpointError(f"{path} holds no network of this version ({error}): train it again") from error
+
+
+def _built(state: dict[str, Any]) -> ChurnNetwork:
     weights = state["weights"]
     kept = weights["kept"].numpy()
     scaler = FeatureScaler(kept, weights["feature_means"].numpy(), weights["feature_deviations"].numpy())
