@@ -1,13 +1,18 @@
 """`forestay train`: what it teaches, and what it refuses in which words."""
 
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from forestay.cli.main import app
+from forestay.cli.training import _device
 from forestay.core.errors import ForestayError
-from forestay_training.card import _verdict
+from forestay_training import run as running
+from forestay_training.card import _HEADINGS, _difference, _table, _verdict
 from forestay_training.fitting import Recipe
 from forestay_training.network import Shape
 from forestay_training.recipes import read_recipe, recipe_text
@@ -40,6 +45,7 @@ def test_help_teaches() -> None:
         (["--horizon", "60d"], "no labels for a horizon of 60d: the training set has 1d, 3d, 7d, 14d"),
         (["--horizon", "soon"], "--horizon soon: write a span"),
         (["--recipe", "none.json"], "none.json is no recipe"),
+        (["--private", "--pretrain", "yes"], "would read the users without noise"),
     ],
 )
 def test_what_cannot_be_is_told(folder: Path, tmp_path: Path, args: list[str], message: str) -> None:
@@ -83,3 +89,49 @@ def test_other_recipes_are_refused(tmp_path: Path, text: str, message: str) -> N
 )
 def test_the_card_claims_what_the_interval_allows(interval: tuple[float, float, float], word: str) -> None:
     assert word in _verdict(interval)
+
+
+def test_a_test_that_is_too_small_for_intervals_is_no_end_of_the_run() -> None:
+    """The card is written after everything else."""
+    none = (None, None, None)
+    figures = dict.fromkeys(_HEADINGS, (0.5, None, None)) | {"calibration_slope": none}
+    assert "| 0.500 [-, -] |" in _table({"recency": figures})
+    assert _table({"recency": figures}).endswith("| - |")
+    assert "too small" in _verdict(none)
+    assert "AUC +0.0100 [-, -], log-loss - [-, -]" in _difference("x", {"auc": (0.01, None, None), "log_loss": none})
+
+
+def test_on_a_gpu_the_same_seed_can_be_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch refuses deterministic products there unless cuBLAS is told its workspace."""
+    environment: dict[str, str] = {}
+    monkeypatch.setattr(os, "environ", environment)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert _device("cpu") == "cpu"
+    assert not environment
+    assert _device("auto") == "cuda"
+    assert environment == {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
+def git(place: Path, *args: str) -> None:
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", place, *who, *args], check=True, capture_output=True)
+
+
+def test_the_commit_is_that_of_the_code_and_says_if_it_was_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = tmp_path / "site-packages" / "run.py"
+    code.parent.mkdir()
+    code.write_text("1\n")
+    monkeypatch.setattr(running, "__file__", str(code))
+    assert running._commit() is None
+    (tmp_path / "of_the_shop.py").write_text("1\n")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "of_the_shop.py")
+    git(tmp_path, "commit", "--quiet", "-m", "theirs")
+    assert running._commit() is None
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "ours")
+    assert re.fullmatch("[0-9a-f]{12}", running._commit() or "")
+    code.write_text("2\n")
+    assert re.fullmatch("[0-9a-f]{12}-dirty", running._commit() or "")

@@ -97,9 +97,11 @@ def card(metrics: Mapping[str, Any], about: str) -> str:
     )
 
 
-def _verdict(auc: tuple[float, float, float]) -> str:
+def _verdict(auc: tuple[float | None, float | None, float | None]) -> str:
     """Says what the difference in AUC to boosted trees on the same rows allows to be said."""
     _, low, high = auc
+    if low is None or high is None:
+        return "The test is too small to tell the model from tuned boosted trees."
     if low > 0:
         return "On this test the model ranks better than tuned boosted trees on the same rows and features."
     if high < 0:
@@ -117,7 +119,7 @@ def _table(figures: Mapping[str, Any]) -> str:
     lines = [head, "| --- " * (len(_HEADINGS) + 1) + "|"]
     for model, measures in figures.items():
         (value, low, high), *others = (measures[measure] for measure in _HEADINGS)
-        cells = [f"{value:.3f} [{low:.3f}, {high:.3f}]", *(f"{other[0]:.3f}" for other in others)]
+        cells = [f"{_of(value)} [{_of(low)}, {_of(high)}]", *(_of(other[0]) for other in others)]
         lines.append(f"| {_NAMES[model]} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -127,6 +129,11 @@ def _difference(rival: str, of: Mapping[str, Any]) -> str:
     return f"- fused minus {rival}: {', '.join(spans)}"
 
 
-def _span(interval: tuple[float, float, float]) -> str:
+def _span(interval: tuple[float | None, float | None, float | None]) -> str:
     value, low, high = interval
-    return f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return f"{_of(value, '+.4f')} [{_of(low, '+.4f')}, {_of(high, '+.4f')}]"
+
+
+def _of(value: float | None, form: str = ".3f") -> str:
+    """Returns a figure; one that the test is too small for, or that there is none of, is a dash."""
+    return "-" if value is None else format(value, form)

@@ -312,8 +312,18 @@ def _data(folder: Path, rows: TrainingSet) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Returns the commit this code is of, None where it is no checkout."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short=12", "HEAD"]
+    """Returns the commit this code is of, with `-dirty` where it has been changed since; None where it is of none.
+
+    Installed below somebody's own repository it is not a part of that.
+    """
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
+    if _told([*git, "ls-files", "--error-unmatch", here.name]) is None:
+        return None
+    return _told([*git, "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty"])
+
+
+def _told(command: list[str]) -> str | None:
     try:
         told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)  # noqa: S603 - ours
     except (OSError, subprocess.SubprocessError):

@@ -1,5 +1,6 @@
 """Trains a model for a person who watches, or for a machine."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -45,6 +46,10 @@ def trained(asked: Asked) -> dict[str, Any]:
         ForestayError: a flag or the training set is wrong, or there is nothing to learn.
     """
     need_torch()
+    if asked.private is not None and asked.pretrain == "yes":
+        raise ForestayError(
+            "--private with --pretrain yes: pre-training would read the users without noise. Leave one of them out"
+        )
     from forestay_training.fitting import Recipe
     from forestay_training.recipes import read_recipe
     from forestay_training.run import Wishes
@@ -129,17 +134,20 @@ def _device(wanted: str) -> str:
     there = torch.cuda.is_available()
     if wanted == "cuda" and not there:
         raise ForestayError("--device cuda: torch finds no GPU here; --device cpu trains in minutes")
-    return "cuda" if there and wanted in {"auto", "cuda"} else "cpu"
+    if not there or wanted == "cpu":
+        return "cpu"
+    # torch refuses deterministic products on a GPU without it (docs of torch.use_deterministic_algorithms); it is
+    # read when the GPU is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return "cuda"
 
 
 def show(metrics: dict[str, Any], out: Path) -> None:
     """Shows the figures on the test rows."""
     rows = table("model", "AUC", "log-loss", "ECE", right=("AUC", "log-loss", "ECE"))
     for name, figures in metrics["test"]["figures"].items():
-        auc, low, high = figures["auc"]
-        rows.add_row(
-            name, f"{auc:.3f} [{low:.3f}, {high:.3f}]", f"{figures['log_loss'][0]:.3f}", f"{figures['ece'][0]:.3f}"
-        )
+        auc, low, high = ("-" if one is None else f"{one:.3f}" for one in figures["auc"])
+        rows.add_row(name, f"{auc} [{low}, {high}]", f"{figures['log_loss'][0]:.3f}", f"{figures['ece'][0]:.3f}")
     console().print(rows)
     sys.stderr.write(
         f"{out}: version {metrics['model_version']}, {metrics['bytes']:,} bytes;"
