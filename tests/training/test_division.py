@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from forestay_training.choosing import before_tests
+from forestay_training.evaluation.baselines import Fit, Trees
+from forestay_training.evaluation.contenders import finish
+from forestay_training.evaluation.importance import report
 from forestay_training.evaluation.rows import Division, Rows, divide, known_until
 from forestay_training.training_set import TrainingSet
 
@@ -45,3 +48,20 @@ def test_without_a_test_there_is_nothing_to_be_blind_for(rows: TrainingSet) -> N
     train = before_tests(whole, rows.horizons[0]).train.set
     newest = train.moments == train.moments.max()
     assert not np.isnan(train.left[newest]).any()
+
+
+def test_features_are_not_chosen_by_the_rows_the_choice_is_judged_on(rows: TrainingSet) -> None:
+    """Where too few are left to choose by, the test rows say what groups are worth, and nothing is chosen."""
+    division = divide(Rows.of(rows, rows.horizons[-1]), first_judged(rows))
+    trees = Trees(4, 100, 0.5, 20)
+    contenders = {"lightgbm": finish(Fit(trees.fit(division.train)), division)}
+    told = [
+        report(division._replace(calibration=some), contenders, trees, 20, lambda *_told: None)
+        for some in (
+            division.calibration,
+            division.calibration.where(np.zeros(len(division.calibration), dtype=bool)),
+        )
+    ]
+    assert told[0]["selection"] is not None
+    assert told[1]["rows"] == len(division.test)
+    assert told[1]["selection"] is None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from forestay.core.errors import ForestayError
+from forestay.shipping.folder import PARTS, WEIGHTS
 from forestay_training.addresses import without_secrets
 
 Note = Callable[[str], None]
@@ -33,7 +34,7 @@ class Run:
         """Keeps a figure of a step; one that is no number is left out."""
 
     def keep(self, folder: Path) -> None:
-        """Keeps the files of a folder, and of none below it."""
+        """Keeps a candidate's files; what else lies in its folder is nobody else's business."""
 
 
 class _Kept(Run):
@@ -50,9 +51,9 @@ class _Kept(Run):
             self._tell(lambda: self._client.log_metric(self._run, name, value, step=step))
 
     def keep(self, folder: Path) -> None:
-        for file in sorted(folder.iterdir()):
-            if file.is_file():
-                self._tell(partial(self._client.log_artifact, self._run, str(file)))
+        for name in (*PARTS, WEIGHTS):
+            if (folder / name).is_file():
+                self._tell(partial(self._client.log_artifact, self._run, str(folder / name)))
 
     def end(self, how: str) -> None:
         """Ends it as FINISHED, FAILED or KILLED."""

@@ -73,7 +73,8 @@ def report(
         done = _counting(tell, f"features without which {name} gets worse", len(groups) + 1)
         found[name] = importance(contenders[name].predict, rows, groups, done)
     selected = None
-    if trees is not None and "lightgbm" in found:
+    # A choice by the rows it is then judged on would be none.
+    if trees is not None and "lightgbm" in found and division.calibration.enough:
         selected = selection(division, trees, contenders["lightgbm"], found["lightgbm"], groups, draws=draws)
     return {
         "rows": len(rows),
