@@ -1,5 +1,6 @@
 """Fits are a function of rows, recipe and seed, whether they were killed in the middle or not."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from forestay.core.decision.model_input import INPUT_DIGEST
 from forestay.core.units import DAY
 from forestay_training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from forestay_training.evaluation.rows import Division, Rows, divide
-from forestay_training.fitting import Fitted, Recipe, edges, fit, outputs_of, predict
+from forestay_training.fitting import DivergedError, Fitted, Recipe, edges, fit, outputs_of, predict
 from forestay_training.network import Shape
 from forestay_training.training_set import TrainingSet
 from forestay_training.weights import load_network, save_network
@@ -106,3 +107,9 @@ def test_a_file_of_another_kind_is_no_network(tmp_path: Path, state: dict[str, A
     save_checkpoint(tmp_path / "network.pt", state)
     with pytest.raises(CheckpointError, match="train it again"):
         load_network(tmp_path / "network.pt")
+
+
+def test_a_fit_that_goes_astray_is_told(division: Division) -> None:
+    train, validation = division.train.set, division.calibration.set
+    with pytest.raises(DivergedError, match=r"epoch 1 .* smaller peak_rate"):
+        fit(train, validation, HORIZON, replace(SMALL, peak_rate=1e30), 5, note=lambda _text: None)

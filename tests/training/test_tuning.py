@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from forestay.core.units import DAY
 from forestay_training import tuning
 from forestay_training.choosing import before_tests
 from forestay_training.evaluation.baselines import Trees
-from forestay_training.fitting import Recipe
+from forestay_training.fitting import DivergedError, Recipe
 from forestay_training.recipes import read_recipe
 from forestay_training.training_set import TrainingSet
 from forestay_training.tuning import WEIGHT, Search, tune
@@ -98,3 +100,20 @@ def test_the_command_writes_a_recipe_that_can_be_trained_with(folder: Path, tmp_
     best = json.loads(told.stdout)["best"]
     assert read_recipe(out).shape.width == best["recipe"]["width"]
     assert "plotly" in (tmp_path / "page.html").read_text()
+
+
+def test_a_recipe_that_cannot_be_fitted_is_no_end_of_the_search(
+    rows: TrainingSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = iter([DivergedError("astray"), SimpleNamespace(history=(0.5,))])
+
+    def fit(*_args: Any, **_more: Any) -> Any:
+        outcome = next(outcomes)
+        if isinstance(outcome, DivergedError):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(tuning, "fit", fit)
+    found = tune(rows, replace(SEARCH, trials=2), nothing)
+    assert [tried.state for tried in found.trials] == ["pruned", "complete"]
+    assert found.best.number == 1

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from forestay.core.decision.model_input import ModelInput
+from forestay.core.errors import ForestayError
 from forestay_training.calibrate import calibrated_log_loss
 from forestay_training.checkpoint import load_checkpoint, save_checkpoint
 from forestay_training.hazard import hazard_loss, is_falling, seen_and_returned
@@ -45,6 +46,10 @@ class Recipe:
     #: Pre-training asks each user at as many moments as there are rows, so many times.
     pretraining_epochs: int = 20
     pretraining_rate: float = 1e-3
+
+
+class DivergedError(ForestayError):
+    """A fit went astray: its steps were too large for its rows."""
 
 
 class Fitted(NamedTuple):
@@ -91,6 +96,9 @@ def fit(
     `pretrained` are weights to start from, by name. With `checkpoint` each epoch is kept in that file, and a fit
     that was killed goes on from there to the same weights. On one kind of CPU the same seed gives the same weights.
     `checked_epoch` is told each epoch's validation log-loss; what it raises ends the fit.
+
+    Raises:
+        DivergedError: the weights became no numbers.
     """
     generator = seed_everything(seed)
     scaler = FeatureScaler.fit(train.inputs.features)
@@ -117,7 +125,10 @@ def fit(
             course.take(epoch, None)
             note(f"epoch {epoch}")
         else:
-            checked = calibrated_log_loss(validation.churned(horizon), predict(network, validation.inputs))
+            answers_now = predict(network, validation.inputs)
+            if not np.isfinite(answers_now).all():
+                raise DivergedError(f"epoch {epoch} ended with answers that are no numbers: try a smaller peak_rate")
+            checked = calibrated_log_loss(validation.churned(horizon), answers_now)
             course.take(epoch, checked)
             note(f"epoch {epoch}: validation log-loss {checked:.4f}")
             checked_epoch(epoch, checked)

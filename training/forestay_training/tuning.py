@@ -15,7 +15,7 @@ from forestay_training.addresses import without_secrets
 from forestay_training.choosing import before_tests
 from forestay_training.evaluation.baselines import tuned_trees
 from forestay_training.evaluation.rows import Division
-from forestay_training.fitting import Note, Probabilities, Recipe, edges, fit
+from forestay_training.fitting import DivergedError, Note, Probabilities, Recipe, edges, fit
 from forestay_training.latency import milliseconds_a_user
 from forestay_training.network import ChurnNetwork, Shape
 from forestay_training.scaling import FeatureScaler
@@ -114,7 +114,7 @@ class _Bench:
         """Fits a recipe and returns its objective.
 
         Raises:
-            TrialPruned: it falls behind.
+            TrialPruned: it falls behind, or cannot be fitted.
         """
         recipe = _recipe(_suggested(trial), self._search)
         milliseconds = self._milliseconds(recipe.shape)
@@ -126,16 +126,20 @@ class _Bench:
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-        fitted = fit(
-            self._division.train.set,
-            self._division.calibration.set,
-            self._search.horizon,
-            recipe,
-            self._search.seed,
-            note=lambda _text: None,
-            teacher=self._teacher,
-            checked_epoch=checked,
-        )
+        try:
+            fitted = fit(
+                self._division.train.set,
+                self._division.calibration.set,
+                self._search.horizon,
+                recipe,
+                self._search.seed,
+                note=lambda _text: None,
+                teacher=self._teacher,
+                checked_epoch=checked,
+            )
+        except DivergedError as error:
+            # A recipe that cannot be fitted is a bad one, and no end of the search.
+            raise optuna.TrialPruned(str(error)) from error
         return min(fitted.history) + WEIGHT * milliseconds
 
     def _milliseconds(self, shape: Shape) -> float:
