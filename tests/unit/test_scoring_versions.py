@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from unittest.mock import AsyncMock
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from support.rerunning import ran
 from support.versions import Outputs, Says, StandIn, fails, hangs, questions, says
 from tritonclient.utils import InferenceServerException
 
+from forestay.core.decision.length_buckets import Bucket
+from forestay.core.decision.model_input import ModelInput
 from forestay.core.errors import ForestayError
 from forestay.core.survival import Survival
 from forestay.core.units import HOUR
@@ -246,3 +249,34 @@ async def test_without_an_answer_there_is_nothing_to_compare(scoring: Open) -> N
         assert [answer.probability for answer in await scorer.score(questions(2))] == [None, None]
         await scorer.settled()
     assert server.requests["2"] == 0
+
+
+async def test_where_one_length_fails_the_requests_of_the_others_are_called_off(
+    scoring: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else they would run on beside those of the next batch, more at once than triton.max_in_flight."""
+    called_off: list[int] = []
+
+    async def short_ones_fail(rows: int) -> Outputs:
+        if rows == 3:
+            raise InferenceServerException("no")
+        try:
+            return await asyncio.Future()
+        except asyncio.CancelledError:
+            called_off.append(rows)
+            raise
+
+    def apart(batch: ModelInput) -> list[Bucket]:
+        return [Bucket(rows, ModelInput(*(part[rows] for part in batch))) for rows in (np.arange(3), np.arange(3, 5))]
+
+    monkeypatch.setattr("forestay.shell.scorer.by_length", apart)
+    server = StandIn({"1": short_ones_fail}, Rollout(1))
+    async with scoring(server) as scorer:
+        assert scorer.served is not None
+        current = scorer.served.current._replace(any_length=True)
+        scorer.served = scorer.served._replace(current=current)
+        monkeypatch.setattr(scorer, "_identify", AsyncMock(return_value=scorer.served))
+        answers = await scorer.score(questions(5))
+        await asyncio.sleep(0)
+        assert called_off == [2]
+    assert [answer.probability for answer in answers] == [None] * 5

@@ -211,7 +211,13 @@ class TritonScorer:
         parts = by_length(batch)
         if len(parts) == 1:
             return await self._request(version, parts[0].inputs)
-        return together(parts, await asyncio.gather(*(self._request(version, part.inputs) for part in parts)))
+        requests = [asyncio.ensure_future(self._request(version, part.inputs)) for part in parts]
+        try:
+            return together(parts, await asyncio.gather(*requests))
+        finally:
+            # Where one has failed the others are called off: nobody waits for them, and the slot is another's now.
+            for request in requests:
+                request.cancel()
 
     async def _request(self, version: Version, batch: ModelInput) -> list[Answer]:
         settings = self._settings
