@@ -118,6 +118,18 @@ def test_a_version_goes_from_shadow_to_canary_to_current(folder: ModelFolder, ca
     assert folder.versions() == [1, 2]
 
 
+def test_a_candidate_that_is_a_version_already_is_not_admitted_again(folder: ModelFolder, candidate: Path) -> None:
+    """Else the trial of it would go on beside itself."""
+    shipping(folder).shadow(str(candidate))
+    tried = shipping(folder).canary(str(candidate), 0.1)
+    assert (tried.current, tried.shadow, tried.canary) == (1, None, 2)
+    promoted = shipping(folder).promote(str(candidate))
+    assert (promoted.current, promoted.shadow, promoted.canary) == (2, None, None)
+    assert folder.versions() == [1, 2]
+    with pytest.raises(ShippingError, match="version 2 is current already"):
+        shipping(folder).promote(str(candidate))
+
+
 def test_a_rollback_ends_a_canary(folder: ModelFolder, candidate: Path, tmp_path: Path) -> None:
     shipping(folder).promote(str(candidate))
     lay_candidate(tmp_path / "third", 5)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from forestay.shell.scoring.rollout import Rollout
 from forestay.shipping.errors import ShippingError
 from forestay.shipping.figures import read_figures
-from forestay.shipping.folder import ADMISSION, CARD, CONFIG, METRICS, ModelFolder, as_json, part, read_json
+from forestay.shipping.folder import ADMISSION, CARD, CONFIG, GRAPH, METRICS, ModelFolder, as_json, part, read_json
 from forestay.shipping.gates.files import graph_version, reads_our_input, whole
 from forestay.shipping.gates.judge import judge
 from forestay.shipping.gates.verdict import Outcome, Verdict
@@ -158,7 +158,19 @@ class Shipping:
             return int(what), self._folder.version(int(what))
         if not Path(what).is_dir():
             raise ShippingError(f"{what} is neither the number of a version nor a candidate's folder")
-        return None, Path(what)
+        number = self._admitted(Path(what))
+        return (None, Path(what)) if number is None else (number, self._folder.version(number))
+
+    def _admitted(self, candidate: Path) -> int | None:
+        """Returns the version that a candidate's folder has become already, None if there is none.
+
+        A shadow that is promoted by its folder would else be a second version, and its trial go on beside itself.
+        """
+        for number in self._folder.versions():
+            version = self._folder.version(number)
+            if all(_same(candidate / name, version / name) for name in (GRAPH, CONFIG, METRICS)):
+                return number
+        return None
 
     def _to_try(self, what: str, now: Rollout, *, final_only: bool) -> tuple[int, Path | None]:
         number, candidate = self._found(what)
@@ -250,6 +262,10 @@ def _without_trials(now: Rollout, target: int) -> Rollout:
     if now.shadow == target:
         now = now._replace(shadow=None)
     return _without_canary(now) if now.canary == target else now
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
 
 
 def _without_canary(now: Rollout) -> Rollout:
