@@ -168,6 +168,22 @@ def test_without_a_cutoff_it_is_wrong_use(events: Path) -> None:
     assert evaluate("--events", events).exit_code == 2
 
 
+def test_the_repositorys_model_is_found_from_any_folder(
+    events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = evaluate("--events", events, "--cutoff", "2025-12-01", "--horizon", "14d")
+    assert "nobody ordered in the 150d before --cutoff" in told.stderr
+
+
+def test_events_that_are_none_are_told_with_their_reason(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("event_id,user_id,event,ts,items\n1,u1,purchase,2026-01-01,x\n")
+    told = evaluate("--events", tmp_path / "events.csv", "--cutoff", "2026-02-01")
+    assert told.exit_code == 1
+    assert "no event is left" in told.stderr
+    assert "(1 left out, the first is row 2 of events.csv: " in told.stderr
+
+
 @pytest.fixture(scope="module")
 def fresh(events: Path, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
     """Everything at once, each network for an epoch."""

@@ -134,6 +134,7 @@ def train(
     network = made.taken.fitted.network
     edge_list = edges(division.train.set, wishes.horizon)
     served = Served(network, made.calibration, edge_list.index(wishes.horizon))
+    note("exporting, and comparing what the file says with the network")
     parity = export(
         served, division.test.where(np.arange(len(division.test)) < _PARITY_ROWS).inputs, out / "model.onnx"
     )

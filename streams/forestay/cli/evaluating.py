@@ -11,6 +11,7 @@ from forestay.cli.featuring import rules_of, say_problems
 from forestay.cli.progress import progress
 from forestay.core.errors import ForestayError, UsageError
 from forestay.dataset.plan import parse_span
+from forestay.demo.stack import find
 from forestay.history.moment import parse_moment
 from forestay.history.reading import EventFile
 from forestay.settings import Settings
@@ -39,7 +40,7 @@ class Asked(NamedTuple):
     horizon: str
     observed: str
     known_until: str | None
-    model: Path
+    model: Path | None
     train_before: str | None
     train_cutoffs: Sequence[str]
     models: str | None
@@ -62,6 +63,8 @@ def judge(settings: Settings, asked: Asked) -> dict[str, Any]:
     if not settings.features.feature_set().complete:
         raise ForestayError("the model reads all features: leave features.families and features.windows as they are")
     rules = rules_of(settings)
+    if asked.report is not None:
+        check_file("--report", asked.report)
     files = [EventFile(path, rules, settings.topics.clickstream) for path in asked.events]
     known_until = _moment(asked.known_until)
     work = Work(rules, asked.workers or len(os.sched_getaffinity(0)), _PARTITIONS, known_until, asked.strict)
@@ -96,7 +99,7 @@ def _curve(evaluated: Evaluated, asked: Asked) -> list[dict[str, Any]]:
     return as_json(steps)
 
 
-def _wanted(asked: Asked) -> Wanted:
+def _wanted(settings: Settings, asked: Asked) -> Wanted:
     names = frozenset(MODELS) if asked.models is None else frozenset(asked.models.split(","))
     unknown = sorted(names - frozenset(MODELS))
     if unknown:
@@ -105,13 +108,21 @@ def _wanted(asked: Asked) -> Wanted:
         cutoffs=[parse_moment(cutoff) for cutoff in asked.cutoffs],
         horizon=parse_span(asked.horizon, "--horizon"),
         observed=parse_span(asked.observed, "--obs"),
-        model=asked.model,
+        model=_model(settings, asked),
         fresh=asked.train_before is not None,
         train_before=_moment(asked.train_before),
         train_cutoffs=[parse_moment(cutoff) for cutoff in asked.train_cutoffs],
         models=names,
         seed=asked.seed,
     )
+
+
+def _model(settings: Settings, asked: Asked) -> Path:
+    """Returns the folder named, else the one `forestay model` ships in; for fresh models none has to be there."""
+    if asked.model is not None:
+        return asked.model
+    fresh = asked.train_before is not None
+    return (Path("model_repository") if fresh else find("model_repository", None)) / settings.triton.model
 
 
 def _moment(text: str | None) -> int | None:

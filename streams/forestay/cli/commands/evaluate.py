@@ -43,8 +43,14 @@ def evaluate(
         ),
     ] = None,
     model: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="The model that is `fused`.", rich_help_panel=_FIT)
-    ] = Path("model_repository/churn_transformer"),
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="The model that is `fused`.",
+            show_default="model_repository/churn_transformer",
+            rich_help_panel=_FIT,
+        ),
+    ] = None,
     train_before: Annotated[
         str | None,
         typer.Option(
