@@ -43,7 +43,6 @@ def test_help_teaches() -> None:
     ("args", "message"),
     [
         (["--horizon", "60d"], "no labels for a horizon of 60d: the training set has 1d, 3d, 7d, 14d"),
-        (["--horizon", "soon"], "--horizon soon: write a span"),
         (["--recipe", "none.json"], "none.json is no recipe"),
         (["--private", "--pretrain", "yes"], "would read the users without noise"),
     ],
@@ -53,6 +52,26 @@ def test_what_cannot_be_is_told(folder: Path, tmp_path: Path, args: list[str], m
     assert result.exit_code == (2 if "write a span" in message else 1)
     assert message in result.stderr.replace("\n", " ")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_horizon_that_cannot_be_read_is_wrong_use(folder: Path, tmp_path: Path) -> None:
+    result = train(folder, "--out", tmp_path / "out", "--horizon", "soon")
+    assert result.exit_code == 2
+    assert "--horizon soon: write a span" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "args", [["train", "FOLDER"], ["tune", "FOLDER"], ["adapt-model", "none", "FOLDER", "--old", "none"]]
+)
+def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    folder: Path, tmp_path: Path, args: list[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    asked = [str(folder) if arg == "FOLDER" else arg for arg in args]
+    result = CliRunner().invoke(app, [*asked, "--no-track", "--out", str(tmp_path / "file" / "out")])
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"{tmp_path / 'file'} is no folder\n")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_folder_that_is_no_training_set_is_named(tmp_path: Path) -> None:
@@ -73,6 +92,13 @@ def test_recipes_come_back_as_written(tmp_path: Path) -> None:
         ('{"epoch": 3}', "epoch: a recipe has batch, epochs"),
         ('{"shape": {"depth": 3}}', "depth: a recipe has dropout"),
         ('{"epochs": "many"}', "epochs is 'many', and should be of type int"),
+        ('{"epochs": true}', "epochs is True, and should be of type int"),
+        ('{"shape": {"width": 63}}', "width 63 should be a multiple of heads, 4"),
+        ('{"shape": {"dropout": 1.0}}', "dropout is 1.0, and should be 0 or above and below 1"),
+        ('{"shape": {"encoder": "lstm"}}', "encoder is 'lstm', and should be transformer or gru"),
+        ('{"batch": 0}', "batch is 0, and should be at least 1"),
+        ('{"peak_rate": NaN}', "peak_rate is nan, and should be above 0"),
+        ('{"soft_share": 2}', "soft_share is 2, and should lie between 0 and 1"),
         ("[]", "a recipe is an object"),
         ("{", "is no recipe"),
     ],

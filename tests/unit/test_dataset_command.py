@@ -109,6 +109,25 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(
 
 
 @pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--cutoff", "soon"], "soon is no moment"),
+        ([*FEB, "--horizon", "2w"], "--horizon 2w: write a span of days or hours"),
+        ([*FEB, "--obs", "3y"], "--obs 3y: write a span"),
+        ([*FEB, "--test-from", "2026-01-01", "--validate-from", "2026-02-01"], "--validate-from lies before"),
+        (["--every", "1d", "--from", "2026-02-01", "--until", "2026-01-01"], "no cutoff: say --cutoff TIME"),
+    ],
+)
+def test_a_flag_that_cannot_be_read_is_one_line_and_exit_code_2(
+    events: Path, tmp_path: Path, args: list[str], said: str
+) -> None:
+    told = dataset(events, *args, "--out", tmp_path / "set")
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert said in told.stderr
+    assert told.stderr.startswith("forestay: ")
+
+
+@pytest.mark.parametrize(
     "args",
     [
         [],

@@ -97,6 +97,21 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_1(events: Path, args: lis
     assert told.stderr.splitlines()[-1].startswith("forestay: ")
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--at", "soon"], "soon is no moment"),
+        (["--format", "parquet"], "needs --out FILE.parquet"),
+        (["--out", "f.txt"], "call it .parquet, .csv, .json or .jsonl"),
+    ],
+)
+def test_a_flag_that_cannot_be_read_is_one_line_and_exit_code_2(events: Path, args: list[str], said: str) -> None:
+    told = features("--events", events, *args)
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert said in told.stderr
+    assert told.stderr.splitlines()[-1].startswith("forestay: ")
+
+
 @pytest.mark.parametrize("args", [[], ["--list", "--at", "2026-01-01"], ["--events", "x", "--json"]])
 def test_wrong_use_is_exit_code_2(args: list[str]) -> None:
     assert features(*args).exit_code == 2

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from forestay.cli.console import console, printable, table
 from forestay.cli.featuring import rules_of, say_problems
+from forestay.cli.places import check_file
 from forestay.cli.progress import progress
 from forestay.core.errors import ForestayError, UsageError
 from forestay.dataset.plan import parse_span
@@ -69,7 +70,7 @@ def judge(settings: Settings, asked: Asked) -> dict[str, Any]:
     known_until = _moment(asked.known_until)
     work = Work(rules, asked.workers or len(os.sched_getaffinity(0)), _PARTITIONS, known_until, asked.strict)
     with progress() as tell:
-        evaluated = evaluate(files, _wanted(asked), work, Watcher(tell, _say))
+        evaluated = evaluate(files, wanted, work, Watcher(tell, _say))
         found = result(evaluated, asked.draws, tell)
         if asked.importance:
             worths = report(evaluated.division, evaluated.contenders, evaluated.trees, asked.draws, tell)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from forestay.cli.console import console, printable, table
 from forestay.cli.progress import progress
-from forestay.core.errors import ForestayError
+from forestay.core.errors import ForestayError, UsageError
 from forestay.core.feature_set import FAMILY_NAMES, FeatureSet
 from forestay.core.rules import Rules
 from forestay.core.units import to_datetime
@@ -107,18 +107,18 @@ def form_of(form: str | None, out: Path | None) -> str:
     """Returns the form to write in: as asked for, else by the file's name, else a table.
 
     Raises:
-        ForestayError: the name says nothing, or Parquet is to go to a terminal.
+        UsageError: the name says nothing, or Parquet is to go to a terminal.
     """
     if form is None:
         if out is None:
             return "table"
         if out.suffix not in _SUFFIXES:
-            raise ForestayError(f"--out {out}: call it .parquet, .csv, .json or .jsonl, or say --format")
+            raise UsageError(f"--out {out}: call it .parquet, .csv, .json or .jsonl, or say --format")
         return _SUFFIXES[out.suffix]
     if form == "parquet" and out is None:
-        raise ForestayError("--format parquet needs --out FILE.parquet")
+        raise UsageError("--format parquet needs --out FILE.parquet")
     if form == "table" and out is not None:
-        raise ForestayError("--format table is for the terminal: leave out --out, or choose another format")
+        raise UsageError("--format table is for the terminal: leave out --out, or choose another format")
     return form
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from forestay.cli.places import check_folder
 from forestay.cli.training import keep, need_torch, told
 
 
@@ -33,6 +34,7 @@ def adapted(asked: Asked) -> dict[str, Any]:
         ForestayError: the model or a set is wrong, or the reference has become worse.
     """
     need_torch()
+    check_folder("--out", asked.out)
     from forestay_training.adapting import Adaptation
     from forestay_training.adapting_run import RECIPE, Base, adapting, old_rows
     from forestay_training.run import Wishes, train

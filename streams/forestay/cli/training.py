@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from forestay.cli.console import console, printable, table
+from forestay.cli.places import check_folder
 from forestay.core.errors import ForestayError
 from forestay.dataset.plan import parse_span
 

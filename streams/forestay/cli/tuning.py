@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from forestay.cli.console import console, printable, table
+from forestay.cli.places import check_file
 from forestay.cli.progress import progress
 from forestay.cli.training import need_torch
 from forestay.dataset.plan import parse_span
@@ -40,6 +41,9 @@ def tuned(asked: Asked) -> dict[str, Any]:
         ForestayError: a flag or the training set is wrong.
     """
     need_torch()
+    check_file("--out", asked.out, parents=True)
+    if asked.plot is not None:
+        check_file("--plot", asked.plot)
     from forestay_training.recipes import recipe_text
     from forestay_training.tracking import Run, tracked
     from forestay_training.training_set import TrainingSet

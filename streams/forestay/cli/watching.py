@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from forestay.cli.console import printable
 from forestay.cli.progress import progress
-from forestay.core.errors import ForestayError
+from forestay.core.errors import ForestayError, UsageError
 from forestay.core.units import to_datetime
 from forestay.core.watch.reference import Reference
 from forestay.core.watch.words import told
@@ -44,7 +44,7 @@ def watch(settings: Settings, wanted: Wanted) -> Watching:
         MAX_EPOCH_MILLISECONDS if wanted.until is None else parse_moment(wanted.until),
     )
     if span.until <= span.first:
-        raise ForestayError(f"--until {wanted.until} lies before --from {wanted.first}: nothing would be watched")
+        raise UsageError(f"--until {wanted.until} lies before --from {wanted.first}: nothing would be watched")
     if wanted.write_reference is not None and wanted.write_reference.exists():
         raise ForestayError(f"--write-reference {wanted.write_reference}: it is there already")
     named = wanted.reference or settings.watch.reference

@@ -99,7 +99,7 @@ def _check_read(divided: Divided, plan: Plan, known_until: int, *, strict: bool)
         first = next(divided.problems.lines())
         raise ForestayError(f"{total:,} rows are no events, and --strict was asked for: {first}")
     if divided.newest == NEVER:
-        raise ForestayError("no event is left: there is nothing to make rows of")
+        raise ForestayError(f"no event is left: there is nothing to make rows of{divided.problems.told()}")
     if plan.cutoffs[-1] > known_until:
         raise ForestayError(
             f"the cutoff {moment_text(plan.cutoffs[-1])} lies after the data, which end at {moment_text(known_until)}"

@@ -6,6 +6,7 @@ What a file is, its content says. One block, row group or record is in memory at
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -73,6 +74,10 @@ class Problems:
         for kind, count in self.counts.most_common():
             where, reason = self.first[kind]
             yield f"{count:,} left out, the first is row {where}: {reason}"
+
+    def told(self) -> str:
+        """Returns the most frequent reason as the end of a sentence, empty where all could be read."""
+        return "".join(f" ({line})" for line in islice(self.lines(), 1))
 
 
 class EventFile:

@@ -7,7 +7,7 @@ from forestay.core.errors import ForestayError
 from forestay.core.event import NEVER, PURCHASE
 from forestay.history.links import Links
 from forestay.history.point_in_time import STEP, Tell
-from forestay.history.reading import EventFile
+from forestay.history.reading import EventFile, Problems
 
 
 class Survey:
@@ -26,12 +26,16 @@ class Survey:
         self.oldest = self.newest = NEVER
         found: dict[str, set[int]] = {}
         links = Links()
+        problems = Problems()
         for file in files:
             for row in file.read():
                 if row.position % STEP == 0:
                     tell(f"looking through {file.path.name}", row.position, file.rows)
                 event = row.event
-                if event is None or (known_until is not None and event.ts > known_until):
+                if event is None:
+                    problems.add(file.path, row)
+                    continue
+                if known_until is not None and event.ts > known_until:
                     continue
                 self.newest = max(self.newest, event.ts)
                 self.oldest = event.ts if self.oldest == NEVER else min(self.oldest, event.ts)
@@ -40,7 +44,7 @@ class Survey:
                     found.setdefault(event.user_id, set()).add(event.ts)
         if not found:
             what = "no event is left" if self.newest == NEVER else "there is no purchase among the events"
-            raise ForestayError(f"{what}: who has left is told by orders, and there are none")
+            raise ForestayError(f"{what}: who has left is told by orders, and there are none{problems.told()}")
         self._orders = _merged(found, links)
 
     def before(self, user: str, now: int) -> list[int]:

@@ -51,6 +51,10 @@ def watch(
     ```
     """
     from forestay.cli import watching
+    from forestay.cli.places import check_file
+
+    if html is not None:
+        check_file("--html", html)
 
     wanted = watching.Wanted(recordings, reference, first, until, scores, write_reference)
     found = watching.watch(settings_of(ctx), wanted)
