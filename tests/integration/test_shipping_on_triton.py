@@ -19,11 +19,11 @@ from forestay.core.decision.model_input import stack
 from forestay.embedded.triton import EmbeddedTriton
 from forestay.settings import TritonSettings
 from forestay.shell.scorer import TritonScorer
+from forestay.shell.scoring.served import OUTPUT
 from forestay.shipping.changes import Conditions, Shipping, rollout_of
 from forestay.shipping.errors import ShippingError
 from forestay.shipping.folder import ModelFolder
 from forestay.shipping.gates.files import graph_version
-from forestay.shipping.gates.graph import OUTPUT, open_graph, sample
 from forestay.shipping.triton_server import TritonServer
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]

@@ -86,8 +86,6 @@ def test_a_file_takes_its_form_from_its_name_and_appears_whole(events: Path, tmp
         (["--strict"], "1 rows are no events, and --strict was asked for"),
         (["--at", "2020-01-01"], "no event is left up to 2020-01-01T00:00:00.000Z"),
         (["--user", "nobody"], "none of these users has an event by then"),
-        (["--format", "parquet"], "needs --out FILE.parquet"),
-        (["--out", "f.txt"], "call it .parquet, .csv, .json or .jsonl"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_code_1(events: Path, args: list[str], said: str) -> None:

@@ -138,7 +138,7 @@ def test_returns_are_held_against_the_recorded_curves(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words", "expected"),
     [
-        (["--from", "2026-02-01", "--until", "2026-01-01"], "nothing would be watched", 1),
+        (["--from", "2026-02-01", "--until", "2026-01-01"], "nothing would be watched", 2),
         (["--from", "tomorrow"], "is no moment", 2),
         (["--reference", "nowhere.json"], "cannot be read", 1),
         (["--scores", "recorded"], "so no scores", 1),

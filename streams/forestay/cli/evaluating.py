@@ -64,6 +64,7 @@ def judge(settings: Settings, asked: Asked) -> dict[str, Any]:
     if not settings.features.feature_set().complete:
         raise ForestayError("the model reads all features: leave features.families and features.windows as they are")
     rules = rules_of(settings)
+    wanted = _wanted(settings, asked)
     if asked.report is not None:
         check_file("--report", asked.report)
     files = [EventFile(path, rules, settings.topics.clickstream) for path in asked.events]

@@ -11,7 +11,6 @@ from forestay.core.errors import UsageError
 
 #: Flags of `forestay` itself that take a value; a person may write them after the command too.
 COMMON_FLAGS: Final = ("--config", "--bootstrap-servers", "--triton-url", "--set")
-WRONG_USE: Final = 2
 INTERRUPTED: Final = 130
 
 

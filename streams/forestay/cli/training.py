@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from forestay.cli.console import console, printable, table
 from forestay.cli.places import check_folder
-from forestay.core.errors import ForestayError
+from forestay.core.errors import ForestayError, UsageError
 from forestay.dataset.plan import parse_span
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ def trained(asked: Asked) -> dict[str, Any]:
         ForestayError: a flag or the training set is wrong, or there is nothing to learn.
     """
     need_torch()
+    check_folder("--out", asked.out)
     if asked.private is not None and asked.pretrain == "yes":
-        raise ForestayError(
+        raise UsageError(
             "--private with --pretrain yes: pre-training would read the users without noise. Leave one of them out"
         )
     from forestay_training.fitting import Recipe

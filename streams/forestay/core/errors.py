@@ -5,8 +5,7 @@ ForestayError             the root; str() says what happened and what to do
 ├── ConfigurationError    the settings, the catalogue or the topics cannot work as they are
 │   └── UsageError        a command was told what makes no sense: exit code 2
 ├── StateError            a state record or an offset contradicts what the core promised
-├── FloodError            too many records fail: stop, before a bad deploy drains the topic
-└── UsageError            a flag says what cannot be read: the command ends as for any wrong use
+└── FloodError            too many records fail: stop, before a bad deploy drains the topic
 """
 
 
@@ -37,7 +36,3 @@ class StateError(ForestayError):
 
 class FloodError(ForestayError):
     """So many records fail their contract that the upstream must be broken, not the records."""
-
-
-class UsageError(ForestayError):
-    """A flag says what cannot be read; the command's exit code is 2."""

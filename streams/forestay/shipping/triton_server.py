@@ -16,9 +16,10 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from forestay.settings import TritonSettings
 from forestay.shell.scoring.rollout import Rollout
+from forestay.shell.scoring.served import OUTPUT
 from forestay.shell.triton_clients import advice, client_options, declared_parameters
 from forestay.shipping.errors import ShippingError
-from forestay.shipping.gates.graph import OUTPUT, sample
+from forestay.shipping.gates.graph import sample
 
 #: Seconds for one question.
 _PATIENCE: Final = 10.0

@@ -19,9 +19,10 @@ from forestay.core.units import DAY, to_milliseconds
 from forestay.dataset.manifest import FORMAT
 from forestay.dataset.plan import Split, span_text
 from forestay.dataset.tables import SHAPES, array_of, read_batches
+from forestay.shell.scoring.served import OUTPUT
 from forestay.shipping.errors import ShippingError
 from forestay.shipping.figures import Figure, read_figures
-from forestay.shipping.gates.graph import OUTPUT, Graph, first_line, open_graph
+from forestay.shipping.gates.graph import Graph, first_line, open_graph
 from forestay.shipping.gates.verdict import Outcome, Verdict, judged
 from forestay.shipping.triton_config import parameters_of
 
