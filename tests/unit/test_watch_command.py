@@ -150,6 +150,21 @@ def test_what_cannot_work_is_told_in_words(usual: Path, arguments: list[str], wo
     assert words in output
 
 
+def test_a_page_without_a_verdict_on_drift_says_so(tmp_path: Path, usual: Path, reference: Path) -> None:
+    said = "On no day were there enough users to compare with it"
+    for name, until, expected in (("short", "2026-01-01T12:00:00Z", True), ("whole", "2027-01-01", False)):
+        page = tmp_path / f"{name}.html"
+        watched(usual, "--scores", "none", "--reference", reference, "--until", until, "--html", page)
+        assert (said in page.read_text()) is expected
+
+
+def test_a_file_that_is_no_reference_is_named(tmp_path: Path, usual: Path) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    code, output = watched(usual, "--scores", "none", "--reference", tmp_path / "broken.json")
+    assert code == 1
+    assert f"{tmp_path / 'broken.json'}: no reference of the drift watch" in output
+
+
 def test_a_reference_is_not_written_over(usual: Path, reference: Path) -> None:
     before = reference.read_text()
     code, output = watched(usual, "--scores", "none", "--write-reference", reference)

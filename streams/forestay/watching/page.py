@@ -55,6 +55,7 @@ def page(watching: Watching, title: str) -> str:
         trim_blocks=True,
     )
     course, reference = watching.course, watching.reference
+    sections = list(_sections(course))
     environment.filters |= {"moment": _moment, "told": told}
     return environment.get_template("page.html.j2").render(
         title=title,
@@ -63,7 +64,8 @@ def page(watching: Watching, title: str) -> str:
         still_on=sum(alarm.ended is None for alarm in course.alarms),
         more=max(len(course.alarms) - _MOST_ALARMS, 0),
         meaning=MEANING,
-        sections=list(_sections(course)),
+        sections=sections,
+        compared=any(section["title"] == _TITLES["psi"] for section in sections),
         reference=reference,
         horizon=watching.horizon,
         days=len(course.days),

@@ -147,4 +147,7 @@ def read_reference(path: Any) -> Reference:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"watch.reference: {path} cannot be read: {error}") from error
-    return Reference(text)
+    try:
+        return Reference(text)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
