@@ -97,7 +97,7 @@ def show(found: dict[str, Any], out: Path) -> None:
         figures = (f"{tried[name]:.4f}" for name in ("objective", "log_loss", "milliseconds"))
         rows.add_row(
             f"{tried['number'] + 1}{stopped}", *figures, str(tried["epochs"]),
-            *(f"{tried['recipe'][name]:.3g}" for name in _SHOWN),
+            *(f"{tried['recipe'][name]:.4g}" for name in _SHOWN),
         )  # fmt: skip
     console().print(rows)
     sys.stderr.write(f"{out}: the recipe of trial {found['best']['number'] + 1}; `forestay train --recipe {out}`\n")
