@@ -24,6 +24,7 @@ from forestay.shipping.changes import Conditions, Shipping, rollout_of
 from forestay.shipping.errors import ShippingError
 from forestay.shipping.folder import ModelFolder
 from forestay.shipping.gates.files import graph_version
+from forestay.shipping.gates.graph import open_graph, sample
 from forestay.shipping.triton_server import TritonServer
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]

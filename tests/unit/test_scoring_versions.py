@@ -267,7 +267,9 @@ async def test_where_one_length_fails_the_requests_of_the_others_are_called_off(
             raise
 
     def apart(batch: ModelInput) -> list[Bucket]:
-        return [Bucket(rows, ModelInput(*(part[rows] for part in batch))) for rows in (np.arange(3), np.arange(3, 5))]
+        tokens, numbers, features = batch
+        some = (np.arange(3), np.arange(3, 5))
+        return [Bucket(rows, ModelInput(tokens[rows], numbers[rows], features[rows])) for rows in some]
 
     monkeypatch.setattr("forestay.shell.scorer.by_length", apart)
     server = StandIn({"1": short_ones_fail}, Rollout(1))

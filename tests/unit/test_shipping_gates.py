@@ -217,7 +217,7 @@ def curve_of(folder: Path, horizons: str, powers: list[float]) -> Verdict:
     model = onnx.load(folder / "model.onnx")
     model.graph.initializer.append(helper.make_tensor("powers", TensorProto.FLOAT, [1, len(powers)], powers))
     model.graph.node.append(helper.make_node("Pow", ["churn_probability", "powers"], ["survival"]))
-    shape = ["batch", len(powers)]
+    shape: list[str | int | None] = ["batch", len(powers)]
     model.graph.output.append(helper.make_tensor_value_info("survival", TensorProto.FLOAT, shape))
     onnx.save(model, folder / "model.onnx")
     return graph.answers(folder)

@@ -146,7 +146,15 @@ def test_what_is_no_probability_is_no_answer_and_ends_no_watch(said: float) -> N
     given, scores = inputs(random, 400), random.beta(2, 3, 400)
     reference = Reference(reference_of(given, scores, returned=(scores < 0.5).astype(float), moments="scored"))
     situations = [
-        Situation(f"d{at}", f"u{at}", START, START, TRIGGER, None, ModelInput(*(part[at] for part in given)))
+        Situation(
+            f"d{at}",
+            f"u{at}",
+            START,
+            START,
+            TRIGGER,
+            None,
+            ModelInput(given.step_tokens[at], given.step_numbers[at], given.features[at]),
+        )
         for at in range(300)
     ]
     model = ModelIdentity("m", "1", 60)
