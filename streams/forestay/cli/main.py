@@ -18,6 +18,7 @@ from forestay.cli.commands import (
     evaluate,
     features,
     model,
+    ope,
     record,
     repair,
     replay,
@@ -120,6 +121,7 @@ app.command(rich_help_panel=_LEARN)(train.train)
 app.command(rich_help_panel=_LEARN)(tune.tune)
 app.command("adapt-model", rich_help_panel=_LEARN)(adapt_model.adapt_model)
 app.command(rich_help_panel=_LEARN)(evaluate.evaluate)
+app.command(rich_help_panel=_LEARN)(ope.ope)
 app.add_typer(model.app, name="model", rich_help_panel=_LEARN)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)
 app.command(rich_help_panel=_LOOK)(repair.repair)

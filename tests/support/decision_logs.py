@@ -1,0 +1,72 @@
+"""Decisions as the core makes them, and outcomes with known effects: small logs for off-policy evaluation."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from support.builders import START, catalogue, offer, situation
+
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.decide import decide
+from forestay.core.units import DAY
+from forestay_schemas.decision import Decision
+from forestay_schemas.retention_action import Churn
+from forestay_schemas.types import Rung
+
+#: Much exploration: every offer worth its cost is tried often.
+SHOP: Final = catalogue(
+    offer("small", effect=0.1, cost={"fixed": 1.0}),
+    offer("large", effect=0.4, cost={"fixed": 9.0}),
+    policy={"exploration": 0.6, "margin": 0.3},
+    holdout=0.05,
+)
+FUNCTION: Final = "margin-after-cost/1"
+
+
+def decisions(users: int, each: int = 2, shop: Catalogue = SHOP) -> list[Decision]:
+    """Returns `each` decisions on each of `users` users, who differ in spend and risk."""
+    digest = shop.digest()
+    return [_decision(shop, digest, user, number) for user in range(users) for number in range(each)]
+
+
+def outcomes(made: Iterable[Decision], effects: dict[str | None, float], seed: int = 3) -> list[dict[str, Any]]:
+    """Returns an outcome for each decision: the offer's effect on the user's spend, plus noise."""
+    generator = np.random.default_rng(seed)
+    return [
+        {
+            "decision_id": one.decision_id,
+            "user_id": one.user_id,
+            "offer_id": one.offer_id,
+            "decided_at": one.decided_at.isoformat(),
+            "matured_at": "2026-03-01T00:00:00.000Z",
+            "horizon_days": 7.0,
+            "function": FUNCTION,
+            "reward": effects[one.offer_id] * one.features["spend_180d"] / 100 + float(generator.normal(0, 1)),
+            "fragments": {"returned": False, "orders": 0, "revenue": 0.0, "margin": 0.0, "cost": 0.0, "feedback": {}},
+        }
+        for one in made
+    ]
+
+
+def write_lines(path: Path, made: Sequence[Decision], came: Sequence[dict[str, Any]]) -> Path:
+    """Writes both as one record a line."""
+    lines = [one.model_dump_json() for one in made] + [json.dumps(one) for one in came]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def _decision(shop: Catalogue, digest: str, user: int, number: int) -> Decision:
+    generator = np.random.default_rng([user, number])
+    spend = float(generator.gamma(2, 60))
+    features = {"spend_180d": spend, "tenure_hours": 24.0 * 200, "orders_total": 3, "average_basket": spend / 3}
+    at = situation(features, now=START + number * DAY, user_id=f"u{user}")
+    churn = Churn(
+        probability=round(float(generator.uniform(0.3, 0.9)), 6),
+        horizon_days=60,
+        model="churn_transformer",
+        version="7",
+        rung=Rung.MODEL,
+    )
+    return decide(at, [], churn, shop, digest)

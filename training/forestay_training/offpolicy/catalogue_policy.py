@@ -1,0 +1,89 @@
+"""What another catalogue's policy would have chosen in decisions on record, and with what probability.
+
+The guardrails ran before the log was written, on state that is not on the record (contacts, consent): the offers
+they left are those the candidate may choose among. An offer that is not in the new catalogue is
+weighed no more. One it has added was never a candidate; where what is on the record does not forbid it, it is weighed
+too, and what the policy gives it is a gap in support: the log cannot say what it would have done.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from forestay.core.decision.catalogue import Catalogue, Offer
+from forestay.core.decision.model_input import ModelInput
+from forestay.core.decision.policy import weigh
+from forestay.core.decision.situation import Situation
+from forestay.core.feature_set import FEATURE_NAMES
+from forestay_schemas.decision import Decision
+from forestay_training.offpolicy.log import Log, Matrix
+from forestay_training.offpolicy.own_log import NOTHING
+
+_PLACE: Final = {name: number for number, name in enumerate(FEATURE_NAMES)}
+_NO_STEPS: Final = np.zeros((0, 0))
+
+
+def reweigh(log: Log, decisions: Sequence[Decision], catalogue: Catalogue) -> tuple[Log, Matrix]:
+    """Returns the log with a column for each offer it has never had, and the policy's probabilities (N, A)."""
+    weighed = [list(_weighed(decision, catalogue)) for decision in decisions]
+    new = {name for row in weighed for name, _probability in row}.difference(log.actions)
+    wider = _widened(log, tuple(sorted(new)))
+    place = {name: number for number, name in enumerate(wider.actions)}
+    target = np.zeros(wider.offered.shape)
+    for number, row in enumerate(weighed):
+        for name, probability in row:
+            target[number, place[name]] = probability
+    return wider, target
+
+
+def _weighed(decision: Decision, catalogue: Catalogue) -> Iterator[tuple[str, float]]:
+    kept = {one.offer_id for one in decision.candidates}
+    cut = {one.offer_id for one in decision.suppressed}
+    offers = [
+        offer for offer in catalogue.offers if offer.id in kept or (offer.id not in cut and _may_be(offer, decision))
+    ]
+    for one in weigh(offers, _situation(decision), decision.churn.probability, catalogue):
+        yield one.offer_id or NOTHING, one.propensity
+
+
+def _may_be(offer: Offer, decision: Decision) -> bool:
+    """Says whether nothing on the record forbids an offer that was in no catalogue then."""
+    rules = offer.eligibility
+    return (
+        not decision.holdout
+        and decision.trigger.kind in rules.triggers
+        and decision.churn.probability >= rules.min_probability
+        and decision.features.get("orders_total", 0.0) >= rules.min_orders
+        and decision.features.get("spend_total", 0.0) >= rules.min_spend
+    )
+
+
+def _situation(decision: Decision) -> Situation:
+    """Returns the situation as far as it is on the record; a feature that is not is nan."""
+    features = np.full(len(FEATURE_NAMES), np.nan)
+    for name, value in decision.features.items():
+        if name in _PLACE:
+            features[_PLACE[name]] = value
+    moment = round(decision.decided_at.timestamp() * 1_000)
+    empty = _NO_STEPS
+    return Situation(
+        decision_id=decision.decision_id,
+        user_id=decision.user_id,
+        now=moment,
+        clock=moment,
+        trigger=decision.trigger,
+        country=None,
+        input=ModelInput(empty.astype(np.int32), empty.astype(np.float32), features.astype(np.float32)),
+    )
+
+
+def _widened(log: Log, new: tuple[str, ...]) -> Log:
+    """Returns the log with columns of offers that never were candidates."""
+    blank = np.zeros((len(log.chosen), len(new)))
+    return log._replace(
+        actions=log.actions + new,
+        offered=np.hstack([log.offered, blank > 0]),
+        tried=np.hstack([log.tried, blank > 0]),
+        logging=None if log.logging is None else np.hstack([log.logging, blank]),
+    )
