@@ -84,10 +84,10 @@ def test_a_worse_policy_is_worse_and_passes_no_gate(log: Path) -> None:
     assert found(result)["verdict"]["said"] == "worse"
 
 
-def test_the_same_catalogue_has_the_logged_propensities() -> None:
+def test_the_same_catalogue_has_the_logged_propensities(tmp_path: Path) -> None:
     made = decisions(60)
     came = outcomes(made, EFFECTS)
-    own = own_log(_records(made, came))
+    own = own_log(read_records([write_lines(tmp_path / "log.jsonl", made, came)]))
     wider, target = reweigh(own.log, own.decisions, SHOP)
     assert wider.actions == own.log.actions
     assert own.log.logging is not None
@@ -105,10 +105,10 @@ def test_an_offer_the_log_never_had_is_a_gap_and_nothing_is_ranked(log: Path, tm
     assert "brand-new" in judged["verdict"]["reasons"][0]
 
 
-def test_a_new_offer_is_no_gap_where_the_record_forbids_it() -> None:
+def test_a_new_offer_is_no_gap_where_the_record_forbids_it(log: Path) -> None:
     """The users have three orders, and the offer asks for four."""
     rare = {**offer("rare", effect=0.9), "eligibility": {"min_orders": 4}}
-    own = own_log(_records(made := decisions(20), outcomes(made, EFFECTS)))
+    own = own_log(read_records([log]))
     wider, _target = reweigh(own.log, own.decisions, catalogue(rare))
     assert "rare" not in wider.actions
 
@@ -170,7 +170,7 @@ def test_two_reward_functions_are_no_one_scale(tmp_path: Path) -> None:
     [
         (
             '{"candidates": [], "suppressed": []}',
-            "line 1 is no decision of this version: decision_id: Field required",
+            "line 1 is no decision: Object missing required field `decision_id`",
         ),
         ('{"decision_id": "d", "matured_at": 1}', "line 1 is no outcome of a decision"),
         ('{"event_id": "e1"}', "of 0 decisions and 0 outcomes none can be judged by"),
@@ -196,6 +196,16 @@ def test_impossible_propensities_are_refused(tmp_path: Path) -> None:
     assert "propensities that do not sum to 1" in _words(ope("--log", path, "--policy", "logged"))
 
 
+def test_a_record_without_the_features_a_policy_reads_is_told(tmp_path: Path) -> None:
+    made = decisions(5)
+    bare = [json.dumps(one.model_dump(mode="json") | {"features": {"tenure_hours": 1.0}}) for one in made]
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join([*bare, *map(json.dumps, outcomes(made, EFFECTS))]))
+    result = ope("--log", path, "--policy", shop(tmp_path / "large.yaml", LARGE))
+    assert result.exit_code == 1
+    assert "a feature it reads is not on the record, which has tenure_hours" in _words(result)
+
+
 def test_wrong_flags_are_told(log: Path) -> None:
     assert "--at-least much: a value, or the word logged" in _words(
         ope("--log", log, "--policy", "logged", "--at-least", "much")
@@ -205,12 +215,3 @@ def test_wrong_flags_are_told(log: Path) -> None:
 
 def _words(result: Result) -> str:
     return " ".join(result.stderr.replace("│", " ").split())
-
-
-def _records(made: Any, came: Any) -> Any:
-    from forestay_training.offpolicy.records import Outcome, Records  # noqa: PLC0415 - one test's helper
-
-    kept = {
-        one["decision_id"]: Outcome(one["decision_id"], one["user_id"], "", FUNCTION, one["reward"]) for one in came
-    }
-    return Records({one.decision_id: one for one in made}, kept, 0)

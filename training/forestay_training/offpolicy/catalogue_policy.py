@@ -10,21 +10,24 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
+from pydantic import ValidationError
 
 from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.decision.policy import weigh
 from forestay.core.decision.situation import Situation
+from forestay.core.errors import ForestayError
 from forestay.core.feature_set import FEATURE_NAMES
-from forestay_schemas.decision import Decision
+from forestay_schemas.retention_action import Trigger
 from forestay_training.offpolicy.log import Log, Matrix
 from forestay_training.offpolicy.own_log import NOTHING
+from forestay_training.offpolicy.records import Decided
 
 _PLACE: Final = {name: number for number, name in enumerate(FEATURE_NAMES)}
 _NO_STEPS: Final = np.zeros((0, 0))
 
 
-def reweigh(log: Log, decisions: Sequence[Decision], catalogue: Catalogue) -> tuple[Log, Matrix]:
+def reweigh(log: Log, decisions: Sequence[Decided], catalogue: Catalogue) -> tuple[Log, Matrix]:
     """Returns the log with a column for each offer it has never had, and the policy's probabilities (N, A)."""
     weighed = [list(_weighed(decision, catalogue)) for decision in decisions]
     new = {name for row in weighed for name, _probability in row}.difference(log.actions)
@@ -37,17 +40,25 @@ def reweigh(log: Log, decisions: Sequence[Decision], catalogue: Catalogue) -> tu
     return wider, target
 
 
-def _weighed(decision: Decision, catalogue: Catalogue) -> Iterator[tuple[str, float]]:
+def _weighed(decision: Decided, catalogue: Catalogue) -> Iterator[tuple[str, float]]:
     kept = {one.offer_id for one in decision.candidates}
     cut = {one.offer_id for one in decision.suppressed}
     offers = [
         offer for offer in catalogue.offers if offer.id in kept or (offer.id not in cut and _may_be(offer, decision))
     ]
-    for one in weigh(offers, _situation(decision), decision.churn.probability, catalogue):
+    try:
+        candidates = weigh(offers, _situation(decision), decision.churn.probability, catalogue)
+    except ValidationError as error:
+        # A value that is no number: what it is made of is not there.
+        raise ForestayError(
+            f"the policy cannot weigh decision {decision.decision_id}: a feature it reads is not on the record, which"
+            f" has {', '.join(sorted(decision.features)) or 'none'}"
+        ) from error
+    for one in candidates:
         yield one.offer_id or NOTHING, one.propensity
 
 
-def _may_be(offer: Offer, decision: Decision) -> bool:
+def _may_be(offer: Offer, decision: Decided) -> bool:
     """Says whether nothing on the record forbids an offer that was in no catalogue then."""
     rules = offer.eligibility
     return (
@@ -59,7 +70,7 @@ def _may_be(offer: Offer, decision: Decision) -> bool:
     )
 
 
-def _situation(decision: Decision) -> Situation:
+def _situation(decision: Decided) -> Situation:
     """Returns the situation as far as it is on the record; a feature that is not is nan."""
     features = np.full(len(FEATURE_NAMES), np.nan)
     for name, value in decision.features.items():
@@ -72,7 +83,8 @@ def _situation(decision: Decision) -> Situation:
         user_id=decision.user_id,
         now=moment,
         clock=moment,
-        trigger=decision.trigger,
+        # Which record it was does not matter to any policy.
+        trigger=Trigger(kind=decision.trigger.kind, event_id=None, topic="", partition=0, offset=0),
         country=None,
         input=ModelInput(empty.astype(np.int32), empty.astype(np.float32), features.astype(np.float32)),
     )

@@ -7,9 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from forestay.core.errors import ForestayError
-from forestay_schemas.decision import Decision
 from forestay_training.offpolicy.log import Log, Matrix
-from forestay_training.offpolicy.records import Outcome, Records
+from forestay_training.offpolicy.records import Decided, Outcome, Records
 
 #: How 'do nothing' is called among the actions; an offer's id may not begin so in any shop's catalogue we know of.
 NOTHING: Final = "(nothing)"
@@ -21,7 +20,7 @@ class OwnLog(NamedTuple):
     """The decisions that count, in the order of their ids, with what was left out and why."""
 
     log: Log
-    decisions: Sequence[Decision]
+    decisions: Sequence[Decided]
     function: str
     left_out: dict[str, int]
 
@@ -53,7 +52,7 @@ def own_log(records: Records, function: str | None = None) -> OwnLog:
     return OwnLog(_log(chosen, outcomes), chosen, function, left_out)
 
 
-def actions_of(decisions: Sequence[Decision]) -> tuple[str, ...]:
+def actions_of(decisions: Sequence[Decided]) -> tuple[str, ...]:
     """Returns 'do nothing' and every offer among the candidates, in the order of their names."""
     seen = {one.offer_id for decision in decisions for one in decision.candidates if one.offer_id is not None}
     return (NOTHING, *sorted(seen))
@@ -83,7 +82,7 @@ def _function(outcomes: Mapping[str, Outcome], wanted: str | None) -> str:
     return wanted or next(iter(seen), "none")
 
 
-def _log(decisions: Sequence[Decision], outcomes: Mapping[str, Outcome]) -> Log:
+def _log(decisions: Sequence[Decided], outcomes: Mapping[str, Outcome]) -> Log:
     actions = actions_of(decisions)
     place = {name: number for number, name in enumerate(actions)}
     logging = np.zeros((len(decisions), len(actions)))
@@ -108,7 +107,7 @@ def _log(decisions: Sequence[Decision], outcomes: Mapping[str, Outcome]) -> Log:
     )
 
 
-def _check(decisions: Sequence[Decision], logging: Matrix, propensity: Matrix) -> None:
+def _check(decisions: Sequence[Decided], logging: Matrix, propensity: Matrix) -> None:
     wrong = np.flatnonzero((np.abs(logging.sum(axis=1) - 1) > _CLOSE) | (propensity <= 0))
     if len(wrong):
         raise ForestayError(
@@ -117,7 +116,7 @@ def _check(decisions: Sequence[Decision], logging: Matrix, propensity: Matrix) -
         )
 
 
-def _context(decisions: Sequence[Decision]) -> Matrix:
+def _context(decisions: Sequence[Decided]) -> Matrix:
     """Returns the features on the record and the churn probability; what a record lacks is 0."""
     names = sorted({name for decision in decisions for name in decision.features})
     rows = [

@@ -1,15 +1,15 @@
 """Decisions and their outcomes from recordings, or from files with one record a line."""
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
-from pydantic import ValidationError
 
 from forestay.core.errors import ForestayError
 from forestay.recording import open_recording
-from forestay_schemas.decision import Decision
+from forestay_schemas.types import TriggerKind
 
 #: A recording's first line of JSON holds this; a file of records does not.
 _RECORDING: Final = b'"forestay-recording"'
@@ -19,20 +19,62 @@ _LONGEST: Final = 4_000_000
 _EVERY: Final = 10_000
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What came of a decision by the end of its horizon: the fields that are needed of `retention-outcomes`."""
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """What could be chosen, and with what probability; an offer of None is 'do nothing'."""
+
+    offer_id: str | None
+    propensity: Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Cut(msgspec.Struct, frozen=True, gc=False):
+    """An offer a guardrail removed."""
+
+    offer_id: str
+
+
+class Cause(msgspec.Struct, frozen=True, gc=False):
+    """What made the user worth a decision."""
+
+    kind: TriggerKind
+
+
+class Score(msgspec.Struct, frozen=True, gc=False):
+    """The probability that the user leaves."""
+
+    probability: float
+
+
+class Decided(msgspec.Struct, frozen=True, gc=False):
+    """The fields of a decision that a policy is judged by: a tenth of the memory of the whole."""
 
     decision_id: str
     user_id: str
-    matured_at: str
+    decided_at: datetime
+    trigger: Cause
+    churn: Score
+    holdout: bool
+    candidates: tuple[Candidate, ...]
+    suppressed: tuple[Cut, ...]
+    offer_id: str | None
+    features: dict[str, float]
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False):
+    """What came of a decision by the end of its horizon: the fields that are needed of `retention-outcomes`."""
+
+    decision_id: str
     function: str
     reward: float
+
+
+_DECIDED: Final = msgspec.json.Decoder(Decided)
+_OUTCOME: Final = msgspec.json.Decoder(Outcome)
 
 
 class Records(NamedTuple):
     """Decisions and outcomes by the decision's id; the later of two is kept, and `repeats` counts them."""
 
-    decisions: dict[str, Decision]
+    decisions: dict[str, Decided]
     outcomes: dict[str, Outcome]
     repeats: int
 
@@ -44,7 +86,7 @@ def read_records(paths: Iterable[Path], done: Callable[[int], None] = lambda _re
         ForestayError: a file is neither, is damaged, or holds a record that breaks its contract.
         OSError: a file cannot be read.
     """
-    decisions: dict[str, Decision] = {}
+    decisions: dict[str, Decided] = {}
     outcomes: dict[str, Outcome] = {}
     repeats = 0
     for number, (where, value) in enumerate(_values(paths)):
@@ -81,17 +123,15 @@ def _is_recording(path: Path) -> bool:
     return start.startswith(b"PAR1") or _RECORDING in start.partition(b"\n")[0]
 
 
-def _decision(value: bytes, where: str) -> Decision:
+def _decision(value: bytes, where: str) -> Decided:
     try:
-        return Decision.model_validate_json(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise ForestayError(f"{where} is no decision of this version: {field}: {first['msg']}") from error
+        return _DECIDED.decode(value)
+    except msgspec.DecodeError as error:
+        raise ForestayError(f"{where} is no decision: {error}") from error
 
 
 def _outcome(value: bytes, where: str) -> Outcome:
     try:
-        return msgspec.json.decode(value, type=Outcome)
+        return _OUTCOME.decode(value)
     except msgspec.DecodeError as error:
         raise ForestayError(f"{where} is no outcome of a decision: {error}") from error
