@@ -23,6 +23,17 @@ class Suppressed(Contract):
     code: str
 
 
+class Trial(Contract):
+    """An experiment the decision was made under: the user's arm, and the offer under every arm, null for none.
+
+    Arms under which the offers are all the same did not matter to this decision.
+    """
+
+    experiment: Identifier
+    arm: Identifier
+    would: dict[Identifier, Identifier | None]
+
+
 class Decision(Contract):
     """One scored decision, acted on or not. With the candidates' propensities it can be judged off-line.
 
@@ -43,3 +54,5 @@ class Decision(Contract):
     reasons: list[Reason]
     features: dict[str, FiniteFloat]
     feature_hash: str = Field(pattern=r"^[0-9a-f]{32}$")
+    #: Left out where there are none: a shop without experiments has the records it had.
+    experiments: tuple[Trial, ...] = Field(default=(), exclude_if=lambda trials: not trials)

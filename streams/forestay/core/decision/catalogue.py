@@ -8,6 +8,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, model_validator
 
+from forestay.core.experiments.settings import Experiment, check_together
 from forestay.core.hashing import identifier
 from forestay_schemas.types import ActionKind, Identifier, Label, TriggerKind
 
@@ -86,6 +87,8 @@ class Catalogue(_Part):
     offers: list[Offer] = Field(min_length=1, max_length=MAX_OFFERS)
     guardrails: Guardrails = Guardrails()
     policy: PolicySettings = PolicySettings()
+    #: Left out where there are none: the digest names what there is.
+    experiments: list[Experiment] = Field(default_factory=list, max_length=100, exclude_if=lambda some: not some)
 
     @model_validator(mode="after")
     def _unique_offers(self) -> Self:
@@ -94,6 +97,18 @@ class Catalogue(_Part):
         if repeated:
             message = f"offer ids must be unique; repeated: {', '.join(repeated)}"
             raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _experiments_fit(self) -> Self:
+        check_together(self.experiments)
+        known = {offer.id for offer in self.offers}
+        for experiment in self.experiments:
+            for change in (arm.change for arm in experiment.arms):
+                if unknown := sorted((change.offers or frozenset()) - known):
+                    message = f"experiment {experiment.id} names offers that are not there: {', '.join(unknown)}"
+                    raise ValueError(message)
+                type(self.policy).model_validate({**self.policy.model_dump(), **change.policy})
         return self
 
     def digest(self) -> str:

@@ -15,7 +15,7 @@ from forestay.core.state.user_state import UserState
 from forestay.core.survival import Survival
 from forestay.core.units import HOUR, to_datetime
 from forestay_schemas.decision import Decision
-from forestay_schemas.retention_action import Churn, PolicyStamp, RetentionAction
+from forestay_schemas.retention_action import Churn, ExperimentArm, PolicyStamp, RetentionAction
 from forestay_schemas.types import Rung
 
 
@@ -73,7 +73,7 @@ def action_of(decision: Decision, catalogue: Catalogue) -> RetentionAction | Non
         trigger=decision.trigger,
         churn=decision.churn,
         policy=decision.policy,
-        experiment=None,
+        experiment=next((ExperimentArm(name=one.experiment, arm=one.arm) for one in decision.experiments), None),
         decision_id=decision.decision_id,
     )
 

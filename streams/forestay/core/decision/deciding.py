@@ -1,6 +1,7 @@
 """From moments worth a decision to decisions: situations taken at their record, settled once the model answers."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from mypy_extensions import i64
@@ -12,6 +13,7 @@ from forestay.core.decision.ladder import climb
 from forestay.core.decision.model_input import model_input
 from forestay.core.decision.situation import Situation, decision_id
 from forestay.core.event import EVENT_NAMES, NEVER
+from forestay.core.experiments.trials import Trials
 from forestay.core.record import OutputRecord
 from forestay.core.rewards.rewards import Rewards
 from forestay.core.rules import Rules
@@ -43,6 +45,7 @@ class Deciding:
         self._catalogue = catalogue
         self._rewards = rewards
         self._digest = catalogue.digest()
+        self._trials = Trials(catalogue)
         #: Users evicted in this batch, whose situations are still to be decided.
         self._gone: dict[str, list[UserState]] = {}
 
@@ -88,7 +91,8 @@ class Deciding:
                 continue
             answer = answers.get(situation.decision_id, nothing)
             churn = climb(situation, state.score, answer, self._rules.score_max_age)
-            decision = decide(situation, state.contacts, churn, self._catalogue, self._digest)
+            made = partial(decide, situation, state.contacts, churn, digest=self._digest)
+            decision = self._trials.decide(situation, churn.probability, made)
             remember(state, decision, situation.now)
             settled.decisions.append(decision)
             action = action_of(decision, self._catalogue)
