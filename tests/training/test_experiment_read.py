@@ -89,8 +89,25 @@ def test_a_harmful_arm_is_called_worse_and_its_complaints_are_an_alarm(tmp_path:
 def test_lost_users_block_the_read_out_and_no_effect_is_told(tmp_path: Path) -> None:
     found = read(tmp_path, World(lost=0.2, lift=1.0))
     assert found["blocked"]
-    assert found["sample_ratio"]["p_value"] < 0.001
+    assert found["sample_ratio"]["p_exposed"] < 0.001
     assert not {"primary", "secondary", "guardrails"} & found.keys()
+
+
+def test_lost_outcomes_of_one_arm_block_it_too(tmp_path: Path) -> None:
+    given = experiment()
+    log = write_log(tmp_path / "log.jsonl", World(), given)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    treated = {line["decision_id"] for line in lines if line.get("offer_id")}
+    kept = [
+        line
+        for line in lines
+        if line.get("fragments", {"returned": True})["returned"] or line["decision_id"] not in treated
+    ]
+    log.write_text("".join(json.dumps(line) + "\n" for line in kept))
+    shop = Experiment.model_validate(given)
+    found = read_out(read_exposures(Log([log], TOPICS), shop), shop)
+    assert found["sample_ratio"]["p_exposed"] > 0.001 > found["sample_ratio"]["p_known"]
+    assert found["blocked"]
 
 
 def test_arms_share_alpha_until_one_is_found(tmp_path: Path) -> None:
@@ -250,6 +267,12 @@ def test_a_log_that_does_not_fit_is_refused(tmp_path: Path, lines: list[dict[str
     told = run("read", "coupon", "--log", log, "--catalogue", shop)
     assert told.exit_code == 1
     assert said in told.stderr
+
+
+def test_a_plan_of_nothing_is_wrong_use() -> None:
+    told = run("plan", "--mean", "3", "--lift", "0.1")
+    assert told.exit_code == 2
+    assert "a rate lies between 0 and 1" in " ".join(told.stderr.replace("│", " ").split())
 
 
 def test_plan_and_simulate_tell_tables_and_objects() -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import typer
+
 from forestay.catalogue_file import load_catalogue
 from forestay.cli.console import console, print_json, table
 from forestay.cli.progress import progress
@@ -42,8 +44,15 @@ class Wanted(NamedTuple):
 
 
 def plan(question: Question, *, as_json: bool) -> None:
-    """Prints sizes, days and the power curve."""
-    found = planning.plan(question)
+    """Prints sizes, days and the power curve.
+
+    Raises:
+        typer.BadParameter: the question makes no sense.
+    """
+    try:
+        found = planning.plan(question)
+    except ForestayError as error:
+        raise typer.BadParameter(str(error)) from error
     if as_json:
         print_json(found)
         return
@@ -89,10 +98,10 @@ def _experiment(settings: Settings, wanted: Wanted) -> Experiment:
 
 
 def _show(found: Mapping[str, Any]) -> None:
-    exposed = ", ".join(f"{users:,} in {arm}" for arm, users in found["exposed"].items())
-    console().print(f"{found['experiment']} as of {found['as_of']}: exposed {exposed}")
+    exposed, known = _by_arm(found["exposed"]), _by_arm(found["known"])
+    console().print(f"{found['experiment']} as of {found['as_of']}: exposed {exposed}; known by now {known}")
     if found["blocked"]:
-        p_value = found["sample_ratio"]["p_value"]
+        p_value = min(found["sample_ratio"]["p_exposed"], found["sample_ratio"]["p_known"])
         console().print(
             f"NOT TO BE READ: sizes like these come by chance once in {1 / max(p_value, 1e-300):.3g} experiments."
             " Something removes users from an arm, or records one less: find it, and begin anew with another salt."
@@ -100,6 +109,9 @@ def _show(found: Mapping[str, Any]) -> None:
         return
     if found["in_two_arms"]:
         console().print(f"{found['in_two_arms']:,} users were seen in two arms, and count in their first")
+    missing = found["missing"][found["primary"]["metric"]]
+    if any(missing.values()):
+        console().print(f"due and missing, left out: {_by_arm(missing)}")
     for arm, of in found["primary"]["arms"].items():
         _show_arm(arm, of, found["primary"])
     _show_rows("guardrail", "limit", found["guardrails"])
@@ -113,6 +125,10 @@ def _show(found: Mapping[str, Any]) -> None:
             f"A/A: {told['found']} of {told['dealt']} random deals of these users differ at p < {told['alpha']:g}"
             f" ({told['share']:.1%}, {told['interval'][0]:.1%} to {told['interval'][1]:.1%})"
         )
+
+
+def _by_arm(users: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} in {arm}" for arm, count in users.items())
 
 
 def _show_arm(arm: str, of: Mapping[str, Any], primary: Mapping[str, Any]) -> None:

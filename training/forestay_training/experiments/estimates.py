@@ -70,8 +70,12 @@ def estimate(control: Sample, treatment: Sample, alpha: float) -> Estimate:
 
 
 def predicted(metric: Floats, covariates: Floats) -> Floats:
-    """Returns the least-squares prediction of a metric from covariates, one row a user, blind to the arms."""
-    design = np.column_stack([np.ones(len(metric)), covariates])
+    """Returns the least-squares prediction of a metric from covariates, one row a user, blind to the arms.
+
+    The covariates are winsorised, each for itself, lest a few users bend the fit.
+    """
+    columns = (winsorised(column) for column in np.transpose(covariates))
+    design = np.column_stack([np.ones(len(metric)), *columns])
     fitted, *_ = np.linalg.lstsq(design, metric, rcond=None)
     return np.asarray(design @ fitted, dtype=np.float64)
 

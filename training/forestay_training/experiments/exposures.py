@@ -26,7 +26,7 @@ class Exposures(NamedTuple):
 
     `columns`: of the `horizon` (ms) after the exposure returned (0 or 1), orders, revenue and margin, as the exposing
     decision's outcome has them; contacts; and of the decisions within it, the cost and complaints their own outcomes
-    have. `covariates` has a column for the score and for each of `HISTORY`.
+    have. `covariates` has a column for the score, one for each of `HISTORY` in logarithms, and the spend as it is.
     """
 
     arms: Integers
@@ -102,9 +102,9 @@ def _matters(trial: Trial, *, alike: bool) -> bool:
 
 
 def _covariates(decision: Decision) -> tuple[float, ...]:
-    # Money and counts have long tails: their logarithm foretells better, and no single user bends the fit.
-    history = (float(np.log1p(max(decision.features.get(name, 0.0), 0.0))) for name in HISTORY)
-    return (decision.churn.probability, *history)
+    history = [max(decision.features.get(name, 0.0), 0.0) for name in HISTORY]
+    # Returning goes by the logarithm of what was spent and how often, spending by the sum itself.
+    return (decision.churn.probability, *map(float, np.log1p(history)), history[0])
 
 
 def _acted(log: Log, exposed: Mapping[str, _First]) -> dict[str, tuple[str, int]]:

@@ -43,23 +43,29 @@ def read_out(exposures: Exposures, experiment: Experiment, as_of: datetime | Non
     moment = exposures.latest_outcome if as_of is None else to_milliseconds(as_of)
     if moment > exposures.latest_outcome:
         raise ForestayError(f"the log ends at {_time(exposures.latest_outcome)}: read it as of then, or earlier")
-    counts, ratio = _sample_ratio(exposures, experiment, moment)
+    everybody, known = _counts(exposures, experiment, moment)
+    chances = [sample_ratio(counts, shares(experiment)) for counts in (everybody, known)]
     found: dict[str, Any] = {
         "experiment": experiment.id,
         "as_of": _time(moment),
         "horizon_days": exposures.horizon / 86_400_000,
-        "exposed": counts,
-        "sample_ratio": {"expected": _by_arm(experiment, shares(experiment)), "p_value": ratio},
+        "exposed": _by_arm(experiment, everybody),
+        "known": _by_arm(experiment, known),
+        "sample_ratio": {
+            "expected": _by_arm(experiment, shares(experiment)), "p_exposed": chances[0], "p_known": chances[1]
+        },
         "in_two_arms": exposures.in_two_arms,
-        "blocked": ratio < SAMPLE_RATIO_LIMIT,
-    }
+        "blocked": min(chances) < SAMPLE_RATIO_LIMIT,
+    }  # fmt: skip
     return found if found["blocked"] else found | _effects(exposures, experiment, moment)
 
 
-def _sample_ratio(exposures: Exposures, experiment: Experiment, moment: int) -> tuple[dict[str, int], float]:
-    here = exposures.arms[exposures.exposed_at <= moment]
-    counts = [int(np.sum(here == number)) for number in range(len(experiment.arms))]
-    return _by_arm(experiment, counts), sample_ratio(counts, shares(experiment))
+def _counts(exposures: Exposures, experiment: Experiment, moment: int) -> tuple[list[int], list[int]]:
+    """Returns the users of each arm who are exposed, and those whose primary metric is known: both can be lost."""
+    exposed = exposures.arms[exposures.exposed_at <= moment]
+    known = measured(exposures, BY_NAME[experiment.plan.primary], moment).arms
+    many = len(experiment.arms)
+    return np.bincount(exposed, minlength=many).tolist(), np.bincount(known, minlength=many).tolist()
 
 
 def _effects(exposures: Exposures, experiment: Experiment, moment: int) -> dict[str, Any]:
@@ -100,6 +106,7 @@ def _told_primary(
         "metric": metric.name,
         "title": metric.title,
         "planned_users": experiment.plan.users,
+        "alpha": experiment.plan.alpha,
         "arms": {
             arm: {
                 "verdict": one.verdict,

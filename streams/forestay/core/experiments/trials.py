@@ -69,12 +69,14 @@ class Trials:
 
     def _would(self, experiment: Experiment, arms: Arms, decision: Decision, decide: Decide) -> dict[str, str | None]:
         """Returns the offer under each arm of an experiment, the user's arms in all others as they are."""
-        return {
-            arm.id: decision.offer_id
-            if arm.id == arms[experiment.id].id
-            else decide(self._under({**arms, experiment.id: arm})).offer_id
-            for arm in experiment.arms
-        }
+        would: dict[str, str | None] = {}
+        for arm in experiment.arms:
+            if arm.id == arms[experiment.id].id:
+                would[arm.id] = decision.offer_id
+            else:
+                shop = self._under({**arms, experiment.id: arm})
+                would[arm.id] = decide(shop).offer_id if shop.offers else None
+        return would
 
     def _under(self, arms: Arms) -> Catalogue:
         """Returns the catalogue as some arms change it, made once."""
