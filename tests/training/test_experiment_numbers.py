@@ -116,6 +116,17 @@ def test_whenever_the_looks_come_they_spend_alpha(places: list[int], alpha: floa
     assert sum(sequential.crossing(fractions, at, 0.0)) == pytest.approx(alpha, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("error", "count", "narrowest_at", "known"),
+    # The reference values of PostHog's test of the same equation: its intervals' half-widths.
+    [(0.33368, 6_500, 1_000, 1.062915), (0.03354, 6_550, 5_000, 0.10192)],
+)
+def test_a_confidence_sequence_is_as_wide_as_elsewhere(
+    error: float, count: int, narrowest_at: float, known: float
+) -> None:
+    assert half_width(error, count, 0.05, narrowest_at) == pytest.approx(known, rel=2e-4)
+
+
 def test_a_confidence_sequence_is_narrowest_where_it_is_tuned_to_be() -> None:
     widths = [half_width(1 / np.sqrt(n), n, 0.05, 5_000) * np.sqrt(n) for n in (50, 500, 5_000, 50_000, 500_000)]
     assert min(widths) == widths[2]

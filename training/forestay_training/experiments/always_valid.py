@@ -9,7 +9,7 @@ import math
 
 
 def tuning(users: float, alpha: float) -> float:
-    """Returns the parameter rho that makes the sequence narrowest when `users` are in (eq. 10 there)."""
+    """Returns the parameter rho that makes the sequence narrowest when `users` are in (eq. 161 there)."""
     return math.sqrt((-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / users)
 
 
