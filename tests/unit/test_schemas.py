@@ -32,7 +32,8 @@ def outputs() -> tuple[Decision, RetentionAction]:
 
 
 def test_the_package_offers_exactly_these_names() -> None:
-    contracts = ["Candidate", "Churn", "ClickEvent", "ClockRecord", "Decision", "ExperimentArm", "Item"]
+    contracts = ["ActionFeedback", "DecisionOutcome", "Fragments"]
+    contracts += ["Candidate", "Churn", "ClickEvent", "ClockRecord", "Decision", "ExperimentArm", "Item"]
     contracts += [
         "LedgerBatch",
         "LedgerCommit",
@@ -44,7 +45,7 @@ def test_the_package_offers_exactly_these_names() -> None:
         "Suppressed",
         "Trigger",
     ]
-    words = ["ActionKind", "EventName", "Rung", "TriggerKind"]
+    words = ["ActionKind", "EventName", "FeedbackKind", "Rung", "TriggerKind"]
     assert set(forestay_schemas.__all__) == {*contracts, *words, "rfc3339"}
     assert all(hasattr(forestay_schemas, name) for name in forestay_schemas.__all__)
 

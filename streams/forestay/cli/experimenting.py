@@ -22,8 +22,6 @@ from forestay_training.experiments.planning import Question
 from forestay_training.experiments.readout import read_out
 from forestay_training.experiments.simulating import Scene
 
-#: Where workers write what became of their decisions.
-_OUTCOMES: Final = "retention-outcomes"
 _VERDICTS: Final = {
     "better": "better than control",
     "worse": "worse than control",
@@ -69,7 +67,7 @@ def plan(question: Question, *, as_json: bool) -> None:
 def read(settings: Settings, wanted: Wanted, *, as_json: bool) -> bool:
     """Prints the read-out, writes the page if asked; says whether it could be read."""
     experiment = _experiment(settings, wanted)
-    exposures = read_exposures(Log(wanted.log, Topics(settings.topics.decisions, _OUTCOMES)), experiment)
+    exposures = read_exposures(Log(wanted.log, Topics(settings.topics.decisions, settings.topics.outcomes)), experiment)
     as_of = None if wanted.as_of is None else to_datetime(parse_moment(wanted.as_of))
     found = read_out(exposures, experiment, as_of)
     if wanted.a_a and not found["blocked"]:
