@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from forestay_schemas.retention_action import Churn, Contract, PolicyStamp, Probability, Reason, Trigger
-from forestay_schemas.types import ActionKind, FiniteFloat, Identifier, Timestamp
+from forestay_schemas.types import ActionKind, FiniteFloat, Identifier, Label, Timestamp
 
 
 class Candidate(Contract):
@@ -37,7 +37,8 @@ class Trial(Contract):
 class Decision(Contract):
     """One scored decision, acted on or not. With the candidates' propensities it can be judged off-line.
 
-    `features` holds the values the policy used, `feature_hash` names the model's whole input.
+    `features` holds the values the policy used, `feature_hash` names the model's whole input. `kind` and `channel`
+    are those of the offer chosen, and `marketing` says whether it counts in caps; null and false without an offer.
     """
 
     decision_id: Identifier
@@ -56,3 +57,6 @@ class Decision(Contract):
     feature_hash: str = Field(pattern=r"^[0-9a-f]{32}$")
     #: Left out where there are none: a shop without experiments has the records it had.
     experiments: tuple[Trial, ...] = Field(default=(), exclude_if=lambda trials: not trials)
+    kind: ActionKind | None = None
+    channel: Label | None = None
+    marketing: bool = False

@@ -3,9 +3,12 @@
 from typing import Final, NamedTuple
 
 from forestay.catalogue_file import load_catalogue
+from forestay.core.clock.timers import LAST_SILENCE
 from forestay.core.decision.catalogue import Catalogue
+from forestay.core.errors import ConfigurationError
 from forestay.core.hashing import identifier
 from forestay.core.rules import Rules
+from forestay.core.units import DAY
 from forestay.settings import Settings
 from forestay.trigger_file import load_triggers
 
@@ -29,6 +32,7 @@ def load_configuration(settings: Settings) -> Configuration:
     """
     catalogue, triggers = load_catalogue(settings.catalogue), load_triggers(settings.triggers)
     rules = settings.engine.rules(settings.features, triggers.rules())
+    _check_memory(catalogue, rules)
     digest = identifier(
         settings.engine.model_dump_json(exclude=_WITHOUT_EFFECT),
         settings.features.model_dump_json(),
@@ -37,3 +41,13 @@ def load_configuration(settings: Settings) -> Configuration:
         catalogue.model_dump_json(),
     )
     return Configuration(rules, catalogue, digest)
+
+
+def _check_memory(catalogue: Catalogue, rules: Rules) -> None:
+    """Makes sure that no user is forgotten whose contacts still count: the last may be made at the last silence."""
+    needed = catalogue.longest_window_days() + LAST_SILENCE // DAY
+    if needed * DAY > rules.idle:
+        raise ConfigurationError(
+            f"the catalogue counts contacts over {catalogue.longest_window_days():g} days, and a user silent for"
+            f" {rules.idle / DAY:g} is forgotten: set engine.idle_days to {needed:g} at least, or shorten the window"
+        )

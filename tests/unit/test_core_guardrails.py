@@ -113,3 +113,61 @@ def test_the_holdouts_ends_are_nobody_and_everybody() -> None:
     users = [f"user-{n}" for n in range(1_000)]
     assert not any(in_holdout(user, catalogue(holdout=0)) for user in users)
     assert all(in_holdout(user, catalogue(holdout=1)) for user in users)
+
+
+def test_a_cap_counts_its_channel_and_its_kind_alone() -> None:
+    offers = [
+        offer("mail", kind="message", channel="email"),
+        offer("coupon", kind="promotion", channel="email"),
+        offer("text", kind="message", channel="sms"),
+    ]
+    contacts = [Contact(START - DAY, "mail", "email", "message"), Contact(START - 1, "text", "sms", "message")]
+    assert codes(offers, contacts, caps=[{"max": 2, "days": 7}]) == dict.fromkeys(
+        ["mail", "coupon", "text"], "frequency_cap"
+    )
+    assert codes(offers, contacts, caps=[{"max": 1, "days": 7, "channel": "email"}]) == {
+        "mail": "channel_cap",
+        "coupon": "channel_cap",
+    }
+    assert codes(offers, contacts, caps=[{"max": 2, "days": 7, "kind": "message"}]) == {
+        "mail": "kind_cap",
+        "text": "kind_cap",
+    }
+    assert codes(offers, contacts, caps=[{"max": 1, "days": 7, "kind": "message", "channel": "sms"}]) == {
+        "text": "channel_cap"
+    }
+    assert codes(offers, contacts, kind_cooldown_days={"message": 1}) == dict.fromkeys(
+        ["mail", "text"], "kind_cooldown"
+    )
+
+
+def test_what_was_sent_stays_what_it_was_when_its_offer_changes_or_goes() -> None:
+    sms_now = [offer("a", kind="message", channel="sms")]
+    as_email = Contact(START - 1, "a", "email", "message")
+    of_before = Contact(START - 1, "a")
+    nobody_knows = Contact(START - 1, "gone")
+    cap = [{"max": 1, "days": 7, "channel": "sms"}]
+    assert codes(sms_now, [as_email], caps=cap) == {}
+    assert codes(sms_now, [of_before], caps=cap) == {"a": "channel_cap"}
+    assert codes(sms_now, [nobody_knows], caps=cap) == {"a": "channel_cap"}
+
+
+def test_what_is_transactional_passes_the_marketing_rules_and_counts_in_none() -> None:
+    offers = [
+        offer("mail"),
+        offer("order", transactional=True),
+        offer("order-2", transactional=True, cooldown_days=2),
+    ]
+    strict: dict[str, Any] = {"cap_contacts": 1, "cap_days": 7, "cooldown_days": 1}
+    marketed = [Contact(START - 1, "mail", "email", "message")]
+    assert codes(offers, marketed, **strict) == {"mail": "cooldown"}
+    assert codes(offers, marketed, **strict, holdout=1) == {"mail": "holdout"}
+    told = [Contact(START - 1, "order-2", "email", "message", marketing=False)]
+    assert codes(offers, told, **strict) == {"order-2": "offer_cooldown"}
+
+
+@pytest.mark.parametrize("rule", [{"cooldown_days": 1}, {"caps": [{"max": 5, "days": 1, "channel": "email"}]}])
+def test_a_memory_full_of_what_does_not_count_vouches_for_nothing_either(rule: dict[str, Any]) -> None:
+    contacts = [Contact(START - 60 + n, "order", "sms", "message", marketing=False) for n in range(MAX_CONTACTS)]
+    assert set(codes([offer("mail")], contacts, **rule)) == {"mail"}
+    assert codes([offer("mail")], contacts[1:], **rule) == {}

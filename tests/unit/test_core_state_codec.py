@@ -50,6 +50,20 @@ def test_a_state_survives_the_round_trip_to_the_byte() -> None:
     assert features_of(again, DEFAULT_FEATURES, now) == features_of(state, DEFAULT_FEATURES, now)
 
 
+def test_contacts_of_before_kind_and_channel_were_kept_stay_as_they_are() -> None:
+    state = lived(click(ts=START))
+    state.contacts = [Contact(START - DAY, "a"), Contact(START, "b")]
+    old = encoded(state)
+    state.contacts.append(Contact(START + 1, "c", "sms", "message", marketing=False))
+    state.contacts.append(Contact(START + 2, "c", "sms", "message", marketing=False))
+    told = [(c.ts, c.offer_id, c.channel, c.kind, c.marketing) for c in read(encoded(state)).contacts]
+    assert told[:2] == [(START - DAY, "a", "", "", True), (START, "b", "", "", True)]
+    assert told[2:] == [(START + n, "c", "sms", "message", False) for n in (1, 2)]
+    state.contacts = state.contacts[:2]
+    # Nothing is added to a record that has nothing to add.
+    assert encoded(read(old)) == encoded(state) == old
+
+
 def test_the_timer_stands_in_front_of_the_record() -> None:
     state = reached()
     due = START + 20 * DAY + 59 * SECOND
@@ -121,7 +135,7 @@ def sections(*content: tuple[int, bytes]) -> bytes:
         (numbers(253_370_764_800_000), "the moment 253370764800000"),
         (numbers(0, 0, -1), "holds -1"),
         (numbers(0, 0, 0, -1), "holds -1"),
-        (numbers(0, 0, 0, 0, 0, 2_048), "holds 2048"),
+        (numbers(0, 0, 0, 0, 0, 4_096), "holds 4096"),
         (numbers(0, 0, 0, 0, 0, 1, 33), "holds 33"),
         (numbers(0, 0, 0, 0, 0, 4, 1), "the moment -1"),
         (numbers(0, 0, 0, 0, 0, 16, 1) + b"\xff", "no UTF-8"),

@@ -67,7 +67,9 @@ def plan(question: Question, *, as_json: bool) -> None:
 def read(settings: Settings, wanted: Wanted, *, as_json: bool) -> bool:
     """Prints the read-out, writes the page if asked; says whether it could be read."""
     experiment = _experiment(settings, wanted)
-    exposures = read_exposures(Log(wanted.log, Topics(settings.topics.decisions, settings.topics.outcomes)), experiment)
+    exposures = read_exposures(
+        Log(wanted.log, Topics(settings.topics.decisions, settings.topics.outcomes)), experiment
+    )
     as_of = None if wanted.as_of is None else to_datetime(parse_moment(wanted.as_of))
     found = read_out(exposures, experiment, as_of)
     if wanted.a_a and not found["blocked"]:

@@ -22,7 +22,7 @@ UNKNOWN: Final = 14 * DAY
 #: Sessions needed before a rhythm is believed.
 _MIN_SESSIONS: Final = 4
 #: After the first, each further silence is twice as long; none is looked at beyond this.
-_LAST: Final = 180 * DAY
+LAST_SILENCE: Final = 180 * DAY
 #: In minutes.
 _HOUR: Final = 60
 
@@ -39,7 +39,7 @@ def first_silence(sessions: SessionsPart | None) -> i64:
 def next_silence(state: UserState, sessions: SessionsPart | None, after: i64) -> i64:
     """Returns when the user's first silence later than `after` is due, `NEVER` when there is none."""
     silence = first_silence(sessions)
-    while silence <= _LAST:
+    while silence <= LAST_SILENCE:
         if state.last_ts + silence > after:
             return state.last_ts + silence
         silence *= 2

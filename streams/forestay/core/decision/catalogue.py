@@ -4,34 +4,29 @@ A shop writes it as YAML (`docs/catalogue.md`). `effect` is the shop's own estim
 churn probability an offer removes, until experiments measure it; nothing here learns it.
 """
 
-from typing import Annotated, Final, Self
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_serializer, model_validator
+from pydantic import Field, JsonValue, field_serializer, model_validator
 
+from forestay.core.decision.guardrail_settings import Days, Guardrails, Money, Part, Share
 from forestay.core.experiments.settings import Experiment, check_together
 from forestay.core.hashing import identifier
 from forestay_schemas.types import ActionKind, Identifier, Label, TriggerKind
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Money = Annotated[float, Field(ge=0, le=1e7)]
-Days = Annotated[float, Field(ge=0, le=3650)]
-
 #: A catalogue may hold this many offers; the policy looks at each for every decision.
 MAX_OFFERS: Final = 200
+#: What may be transactional: an answer to something the user began, not an offer of something.
+_TRANSACTIONAL: Final = {ActionKind.MESSAGE, ActionKind.OUTREACH}
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Cost(_Part):
+class Cost(Part):
     """What an offer costs, in the shop's currency: a fixed amount, plus a share of the user's average basket."""
 
     fixed: Money = 0.0
     basket_share: Share = 0.0
 
 
-class Eligibility(_Part):
+class Eligibility(Part):
     """Whom an offer is for."""
 
     triggers: frozenset[TriggerKind] = frozenset(TriggerKind)
@@ -46,7 +41,7 @@ class Eligibility(_Part):
         return None if chosen is None else sorted(chosen)
 
 
-class Offer(_Part):
+class Offer(Part):
     """One thing that can be done for a user."""
 
     id: Identifier
@@ -56,21 +51,24 @@ class Offer(_Part):
     cost: Cost = Cost()
     cooldown_days: Days = Field(default=30, description="before the same offer may be repeated to a user")
     expires_after_hours: float = Field(default=72, gt=0, le=8760)
+    transactional: bool = Field(default=False, description="about an order or a task of the user's, not marketing")
     eligibility: Eligibility = Eligibility()
     payload: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @property
+    def marketing(self) -> bool:
+        """Says whether guardrails protect users from it: transactional offers and reviews by staff are exempt."""
+        return not self.transactional and self.kind is not ActionKind.REVIEW_RISK
 
-class Guardrails(_Part):
-    """Limits over all offers together."""
-
-    cap_contacts: int | None = Field(default=3, ge=1, le=32, description="most contacts a user in `cap_days`")
-    cap_days: Days = 30
-    cooldown_days: Days = Field(default=7, description="after any contact, before the next")
-    holdout: Share = Field(default=0.05, description="share of users never acted upon, for comparison")
-    salt: str = Field(default="holdout-1", min_length=1)
+    @model_validator(mode="after")
+    def _truly_transactional(self) -> Self:
+        if self.transactional and self.kind not in _TRANSACTIONAL:
+            message = f"a {self.kind} is marketing: only {' and '.join(sorted(_TRANSACTIONAL))} may be transactional"
+            raise ValueError(message)
+        return self
 
 
-class PolicySettings(_Part):
+class PolicySettings(Part):
     """How the policy values a user and how much it explores."""
 
     name: str = "expected-value"
@@ -80,7 +78,7 @@ class PolicySettings(_Part):
     salt: str = Field(default="policy-1", min_length=1)
 
 
-class Catalogue(_Part):
+class Catalogue(Part):
     """Everything the policy may know about the shop's offers; `digest` names this exact content."""
 
     name: Identifier
@@ -110,6 +108,16 @@ class Catalogue(_Part):
                     raise ValueError(message)
                 type(self.policy).model_validate({**self.policy.model_dump(), **change.policy})
         return self
+
+    def offer(self, offer_id: str | None) -> Offer | None:
+        """Returns the offer of that id, None if there is none (any more)."""
+        return next((offer for offer in self.offers if offer.id == offer_id), None)
+
+    def longest_window_days(self) -> float:
+        """Returns how long a contact must be remembered for the sake of a cap or a cooldown."""
+        rules = self.guardrails
+        windows = [cap.days for cap in rules.every_cap()] + [one.cooldown_days for one in self.offers]
+        return max(rules.cooldown_days, *rules.kind_cooldown_days.values(), *windows)
 
     def digest(self) -> str:
         """Returns 12 hexadecimal digits that change with any change of the catalogue."""

@@ -31,6 +31,7 @@ def decide(
     candidates = weigh(allowed, situation, churn.probability, catalogue)
     chosen = candidates[draw(candidates, situation.decision_id, catalogue.policy.salt)]
     holdout = in_holdout(situation.user_id, catalogue)
+    offer = catalogue.offer(chosen.offer_id)
     return Decision(
         decision_id=situation.decision_id,
         user_id=situation.user_id,
@@ -46,6 +47,9 @@ def decide(
         reasons=why(situation, churn, chosen, holdout),
         features=situation.policy_features(),
         feature_hash=situation.input_hash(),
+        kind=chosen.kind,
+        channel=None if offer is None else offer.channel,
+        marketing=offer is not None and offer.marketing,
     )
 
 
@@ -56,7 +60,7 @@ def action_of(decision: Decision, catalogue: Catalogue) -> RetentionAction | Non
     """
     if decision.action_id is None:
         return None
-    offer = next((offer for offer in catalogue.offers if offer.id == decision.offer_id), None)
+    offer = catalogue.offer(decision.offer_id)
     if offer is None:
         return None
     return RetentionAction(
@@ -94,6 +98,13 @@ def remember(state: UserState, decision: Decision, decided_at: int) -> None:
     if decision.churn.rung is Rung.MODEL:
         state.score = _score(decision.churn, decided_at)
     if decision.offer_id is not None:
-        state.contacts.append(Contact(decided_at, decision.offer_id))
+        state.contacts.append(_contact(decision, decision.offer_id, decided_at))
         if len(state.contacts) > MAX_CONTACTS:
             del state.contacts[0]
+
+
+def _contact(decision: Decision, offer_id: str, decided_at: int) -> Contact:
+    if decision.kind is None:
+        # A record of before decisions said it.
+        return Contact(decided_at, offer_id)
+    return Contact(decided_at, offer_id, decision.channel or "", decision.kind.value, decision.marketing)

@@ -64,5 +64,5 @@ def _choice(chosen: Candidate, holdout: bool) -> Reason:
     if chosen.offer_id is not None:
         return Reason(code="worth_it", text=f"expected to earn {chosen.expected_value:.2f} more than it costs")
     if holdout:
-        return Reason(code="holdout", text="the user belongs to the holdout and is never acted upon")
+        return Reason(code="holdout", text="the user belongs to the holdout and is never marketed to")
     return Reason(code="nothing", text="no permitted offer was chosen")

@@ -12,14 +12,20 @@ MAX_CONTACTS: Final = 32
 
 @mypyc_attr(acyclic=True)
 class Contact:
-    """One action sent to the user: when (milliseconds) and which offer."""
+    """One action sent to the user: when (milliseconds), which offer, of which kind and on which channel.
 
-    __slots__ = ("offer_id", "ts")
+    Kind and channel are empty in records from before they were kept. `marketing` is False for what no cap counts.
+    """
 
-    def __init__(self, ts: int, offer_id: str) -> None:
-        """Keeps both."""
+    __slots__ = ("channel", "kind", "marketing", "offer_id", "ts")
+
+    def __init__(self, ts: int, offer_id: str, channel: str = "", kind: str = "", marketing: bool = True) -> None:
+        """Keeps all; an offer may leave the catalogue or change in it, and what was sent stays what it was."""
         self.ts = ts
         self.offer_id = offer_id
+        self.channel = channel
+        self.kind = kind
+        self.marketing = marketing
 
 
 @mypyc_attr(acyclic=True)

@@ -17,7 +17,8 @@ from forestay.core.feature_set import FeatureSet
 from forestay.core.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rewards.pending import MAX_PENDING, read_pending
-from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
+from forestay.core.state.contact import Score
+from forestay.core.state.contact_record import are_told_apart, read_contacts, read_sorts, write_contacts, write_sorts
 from forestay.core.state.identity import Identity, is_leaving
 from forestay.core.state.mark import PartitionMark, StateTopics
 from forestay.core.state.upgrade import upgraded
@@ -56,7 +57,8 @@ _IDENTITY: Final = 128
 _ORDERS: Final = 256
 _CURVE: Final = 512
 _PENDING: Final = 1_024
-_ALL: Final = 2_047
+_SORTS: Final = 2_048
+_ALL: Final = 4_095
 
 _encode_mark: Final = msgspec.msgpack.Encoder().encode
 _decode_mark: Final = msgspec.msgpack.Decoder(PartitionMark).decode
@@ -111,15 +113,7 @@ def _header(state: UserState, due: i64) -> bytes:
 
 
 def _present(state: UserState) -> i64:
-    present: i64 = 0
-    if state.contacts:
-        present |= _CONTACTS
-    if state.score is not None:
-        present |= _SCORE
-        if state.score.survival is not None:
-            present |= _CURVE
-    if state.scored_ts != NEVER:
-        present |= _SCORED
+    present = _decided(state)
     if state.seen_clock != NEVER:
         present |= _CLOCK
     if state.country is not None:
@@ -133,13 +127,27 @@ def _present(state: UserState) -> i64:
     return present
 
 
+def _decided(state: UserState) -> i64:
+    present: i64 = 0
+    if state.contacts:
+        present |= _CONTACTS
+        if are_told_apart(state.contacts):
+            present |= _SORTS
+    if state.score is not None:
+        present |= _SCORE
+        if state.score.survival is not None:
+            present |= _CURVE
+    if state.scored_ts != NEVER:
+        present |= _SCORED
+    return present
+
+
 def _write_decided(writer: RecordWriter, state: UserState) -> None:
     latest = state.last_ts
     if state.contacts:
-        writer.number(len(state.contacts))
-        for contact in state.contacts:
-            writer.number(latest - contact.ts)
-            writer.text(contact.offer_id)
+        write_contacts(writer, state.contacts, latest)
+        if are_told_apart(state.contacts):
+            write_sorts(writer, state.contacts)
     score = state.score
     if score is not None:
         writer.real(score.probability)
@@ -263,9 +271,9 @@ def _user(reader: RecordReader, features: FeatureSet) -> UserState:
 def _read_decided(reader: RecordReader, state: UserState, present: i64) -> None:
     latest = state.last_ts
     if present & _CONTACTS:
-        for _ in range(reader.count(MAX_CONTACTS)):
-            ts = reader.moment(latest)
-            state.contacts.append(Contact(ts, reader.text()))
+        state.contacts = read_contacts(reader, latest)
+    if present & _SORTS:
+        read_sorts(reader, state.contacts)
     if present & _SCORE:
         probability = reader.real()
         if not 0.0 <= probability <= 1.0:
