@@ -1,0 +1,58 @@
+"""What one partition has taken of one budget in one period, and what it holds back for single actions."""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from forestay.core.budget.pacing import Pace
+
+#: Stands for 'not closed'.
+NONE: Final = -1
+
+
+class AccountKey(NamedTuple):
+    """Which budget, in which period (a day, or the whole campaign), for which arm of an experiment."""
+
+    budget: str
+    period: str
+    arm: str | None
+
+
+class Draw(NamedTuple):
+    """So many hundredths or points of one account; `end` is when its period is over (milliseconds)."""
+
+    key: AccountKey
+    amount: int
+    end: int
+
+
+class Account:
+    """Units taken: `reserved` for actions that may still turn out to cost nothing, `spent` for good.
+
+    `end` is when the period is over (milliseconds).
+    """
+
+    __slots__ = ("end", "pace", "reserved", "spent")
+
+    def __init__(self, end: int, pace: Pace, spent: int = 0) -> None:
+        """Begins with nothing reserved."""
+        self.end = end
+        self.pace = pace
+        self.reserved = 0
+        self.spent = spent
+
+    @property
+    def taken(self) -> int:
+        """Returns all that no other action may have."""
+        return self.reserved + self.spent
+
+
+class Reservation(msgspec.Struct, array_like=True, frozen=True):
+    """Units held back for an action until `until` (milliseconds).
+
+    `closed` is the number of the commit by which it was over, `NONE` while it is open.
+    """
+
+    draws: tuple[Draw, ...]
+    until: int
+    closed: int = NONE

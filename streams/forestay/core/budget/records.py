@@ -1,0 +1,72 @@
+"""Budgets as bytes: what a partition's mark says of its accounts, and the record of a reservation (docs/state.md)."""
+
+from typing import Final
+
+import msgspec
+
+from forestay.core.budget.account import NONE, Account, AccountKey, Reservation
+from forestay.core.budget.pacing import Pace
+from forestay.core.errors import StateError
+
+#: The key of a reservation on the changelog is this and the action's id. No user id has control characters.
+RESERVATION_PREFIX: Final[str] = "\x00budget/"
+RESERVATION_VERSION: Final[bytes] = b"\x01"
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Reservation).decode
+
+
+class AccountRecord(msgspec.Struct, array_like=True, frozen=True):
+    """One account, without what is reserved: that is the sum of its reservations."""
+
+    budget: str
+    period: str
+    arm: str | None
+    end: int
+    spent: int
+    price: float
+    steps: int
+    progress: float
+    counted: int
+
+
+class BudgetsMark(msgspec.Struct, array_like=True, frozen=True):
+    """A partition's accounts as of commit number `commit`; `latest` is the latest moment decided upon."""
+
+    commit: int
+    latest: int
+    accounts: tuple[AccountRecord, ...]
+
+
+def account_record(key: AccountKey, account: Account) -> AccountRecord:
+    """Returns an account as it is written."""
+    pace = account.pace
+    return AccountRecord(*key, account.end, account.spent, pace.price, pace.steps, pace.progress, pace.counted)
+
+
+def account_of(record: AccountRecord) -> tuple[AccountKey, Account]:
+    """Returns the account that was written, with nothing reserved yet."""
+    pace = Pace(record.price, record.steps, record.progress, record.counted)
+    return AccountKey(record.budget, record.period, record.arm), Account(record.end, pace, record.spent)
+
+
+def encode_reservation(reservation: Reservation) -> bytes:
+    """Returns a reservation as a record."""
+    return RESERVATION_VERSION + bytes(_encode(reservation))
+
+
+def decode_reservation(record: bytes) -> Reservation:
+    """Returns the reservation in a record.
+
+    Raises:
+        StateError: another version, or damaged bytes.
+    """
+    if record[:1] != RESERVATION_VERSION:
+        raise StateError(f"a reservation has version {record[:1].hex() or 'none'}, this code reads 01")
+    try:
+        reservation = _decode(record[1:])
+    except msgspec.DecodeError as error:
+        raise StateError(f"a reservation cannot be read: {error}") from error
+    if any(draw.amount <= 0 for draw in reservation.draws) or reservation.closed < NONE:
+        raise StateError("a reservation holds numbers that none has")
+    return reservation
