@@ -34,6 +34,22 @@ class Trial(Contract):
     would: dict[Identifier, Identifier | None]
 
 
+class BudgetDraw(Contract):
+    """What the action takes of a budget: hundredths of the currency, or points, of one period and arm.
+
+    `price` is what a unit was counted as when it was weighed, 1 or more. `ends` is when the period is over. What is
+    taken is held until `held_until`, then it comes back unless the action was redeemed; null: it is spent at once.
+    """
+
+    budget: Identifier
+    period: Label
+    arm: Identifier | None
+    amount: int = Field(ge=0)
+    price: FiniteFloat = Field(ge=1)
+    ends: Timestamp
+    held_until: Timestamp | None
+
+
 class Decision(Contract):
     """One scored decision, acted on or not. With the candidates' propensities it can be judged off-line.
 
@@ -60,3 +76,4 @@ class Decision(Contract):
     kind: ActionKind | None = None
     channel: Label | None = None
     marketing: bool = False
+    budgets: tuple[BudgetDraw, ...] = ()

@@ -1,4 +1,4 @@
-"""Crashes at any record written, several a run: nothing lost, nothing counted or decided twice (design D3)."""
+"""Crashes at any record written, several a run: nothing lost, counted, decided or spent twice (design D3, D12)."""
 
 from collections import Counter, defaultdict
 from itertools import pairwise
@@ -6,11 +6,14 @@ from random import Random
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 from support.builders import CLOCK_TOPIC, TOPIC, catalogue, encoded, offer
 from support.crash_sources import sources
 from support.fakes import Model, hashing_model
 from support.simulation import DEAD_LETTERS, DECISIONS, CrashError, Life, Logs
 
+from forestay.core.budget.account import Reservation
+from forestay.core.budget.records import BudgetsMark, decode_reservation
 from forestay.core.event import NEVER
 from forestay.core.feature_set import DEFAULT_FEATURES
 from forestay.core.record import SourceRecord
@@ -20,12 +23,21 @@ from forestay.core.state.state_codec import decode_user
 from forestay.core.state.user_state import UserState
 from forestay.core.units import DAY, HOUR, to_milliseconds
 from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
+from forestay_schemas import Decision
 
 START = 1_700_000_000_000
 CAP, CAP_DAYS, COOLDOWN = 3, 20, 3
+WINTER = 2_500
 SHOP = catalogue(
-    offer("call", effect=0.9, cost={"fixed": 2}, cooldown_days=9),
-    offer("coupon", effect=0.6, cost={"basket_share": 0.05}, eligibility={"triggers": ["silence"]}),
+    offer("call", effect=0.9, cost={"fixed": 2}, cooldown_days=9, budgets=["daily", "winter"]),
+    offer(
+        "coupon",
+        kind="promotion",
+        effect=0.6,
+        cost={"basket_share": 0.05},
+        eligibility={"triggers": ["silence"]},
+        budgets=["winter"],
+    ),
     offer("mail", effect=0.2, payload={"template": "t"}),
     offer("nudge", effect=0.7, cooldown_days=1, eligibility={"triggers": ["pattern"]}),
     cap_contacts=CAP,
@@ -33,6 +45,10 @@ SHOP = catalogue(
     cooldown_days=COOLDOWN,
     holdout=0.1,
     policy={"exploration": 0.4, "margin": 1.0},
+    budgets=[
+        {"id": "daily", "limit": 500},
+        {"id": "winter", "period": "campaign", "starts": "2023-11-10", "ends": "2024-02-28", "limit": WINTER},
+    ],
 )
 RULES = Rules(score_max_age=2 * DAY, patterns=load_triggers(DEFAULT_TRIGGERS).rules())
 SEEDS = range(40)
@@ -44,6 +60,8 @@ class Ran(NamedTuple):
     logs: Logs
     users: dict[str, UserState]
     records: dict[str, bytes]
+    budgets: BudgetsMark | None
+    reserved: dict[str, Reservation]
     clock: int
     lives: int
 
@@ -64,9 +82,10 @@ def run(records: list[SourceRecord], random: Random, models: list[Model], *, cra
     assert mark is not None
     assert mark.positions == {topic: ends[topic] for topic in (TOPIC, CLOCK_TOPIC) if ends[topic]}
     assert (mark.decisions, beyond) == (len(logs.topics[DECISIONS]), [])
-    users = {name: decode_user(record, DEFAULT_FEATURES) for name, record in written.items()}
+    users = {name: decode_user(record, DEFAULT_FEATURES) for name, record in written.items() if name[0] != "\0"}
     anew = {name: encoded(state, rules, watermark=mark.watermark) for name, state in users.items()}
-    return Ran(logs, users, anew, mark.clock, life + 1)
+    reserved = {name: decode_reservation(record) for name, record in written.items() if name[0] == "\0"}
+    return Ran(logs, users, anew, mark.budgets, reserved, mark.clock, life + 1)
 
 
 def check_events(records: list[SourceRecord], ran: Ran) -> None:
@@ -96,6 +115,21 @@ def check_decisions(ran: Ran) -> None:
         assert all(a < b for a, b in pairwise(moments[user]))
         assert state.scored_ts == moments[user][-1]
     check_guardrails(contacts)
+    check_budgets(ran, decisions)
+
+
+def check_budgets(ran: Ran, decisions: list[Decision]) -> None:
+    """No account holds more than its limit, and each is what the decisions took of it."""
+    taken = Counter[tuple[str, str]]()
+    for decision in decisions:
+        taken.update({(draw.budget, draw.period): draw.amount for draw in decision.budgets})
+    assert all(amount <= (WINTER if budget == "winter" else 500) for (budget, _), amount in taken.items())
+    assert ran.budgets is not None
+    found = Counter({(account.budget, account.period): account.spent for account in ran.budgets.accounts})
+    for reservation in ran.reserved.values():
+        found.update({(draw.key.budget, draw.key.period): draw.amount for draw in reservation.draws})
+    assert +found == Counter({key: taken[key] for key in found if taken[key]})
+    assert found["winter", "campaign"] == taken["winter", "campaign"]
 
 
 def check_guardrails(contacts: dict[str, list[tuple[int, str | None]]]) -> None:
@@ -131,6 +165,10 @@ def test_crashes_change_nothing_while_the_model_answers_alike(seed: int) -> None
     check_decisions(crashed)
     assert crashed.logs.topics[DECISIONS] == quiet.logs.topics[DECISIONS]
     assert crashed.records == quiet.records
+    assert crashed.reserved == quiet.reserved
+    assert crashed.budgets is not None
+    assert quiet.budgets is not None
+    assert replace(crashed.budgets, commit=0) == replace(quiet.budgets, commit=0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -148,12 +186,16 @@ def test_crashes_lose_and_repeat_nothing_whatever_the_model_answers_then(seed: i
 
 def test_the_simulation_does_crash_and_repeat() -> None:
     """Guards the two tests above: lives end early, decisions beyond the mark are found, actions come again."""
-    lives = repeated = 0
+    lives = repeated = cut = priced = held = 0
     for seed in SEEDS:
         random = Random(seed)
         ran = run(sources(random), random, [hashing_model("a")], crashes=4, reorder=False)
         lives += ran.lives
         actions = [action.action_id for action in ran.logs.actions()]
         repeated += len(actions) - len(set(actions))
+        decisions = ran.logs.decisions()
+        cut += sum(one.code == "budget_exhausted" for decision in decisions for one in decision.suppressed)
+        priced += sum(draw.price > 1 for decision in decisions for draw in decision.budgets)
+        held += len(ran.reserved)
     assert lives > 3 * len(SEEDS)
-    assert repeated > 0
+    assert min(repeated, cut, priced, held) > 0

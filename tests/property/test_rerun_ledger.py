@@ -26,11 +26,14 @@ from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 from forestay_schemas import LedgerCommit, LedgerRecord, LedgerStart
 
 SHOP = catalogue(
-    offer("coupon", effect=0.6, cost={"basket_share": 0.05}, eligibility={"triggers": ["silence"]}),
+    offer(
+        "coupon", kind="loyalty", effect=0.6, cost={"basket_share": 0.05, "points": 9}, budgets=["points", "daily"]
+    ),
     offer("mail", effect=0.2),
     cap_contacts=3,
     cap_days=20,
     policy={"exploration": 0.4, "margin": 1.0},
+    budgets=[{"id": "daily", "limit": 300}, {"id": "points", "unit": "points", "limit": 20}],
 )
 RULES = Rules(score_max_age=2 * DAY, score_interval=0, patterns=load_triggers(DEFAULT_TRIGGERS).rules())
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from forestay.configuration import Configuration
+from forestay.core.budget.book import Book
 from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.deciding import Settled
@@ -34,6 +35,7 @@ RULES: Final = Rules()
 DIGEST: Final = 32 * "0"
 #: What a worker finds of a partition on which nobody has worked.
 NOTHING_FOUND: Final = Found(users_digest({}), range(0))
+NO_BUDGETS: Final = Book([], 0, 1)
 MODEL: Final = ModelIdentity("churn_transformer", "7", horizon_days=60)
 
 #: A click event as JSON has it.
@@ -85,10 +87,16 @@ def offer(offer_id: str = "o1", **more: Any) -> dict[str, Any]:
     return {"id": offer_id, "kind": "message", "channel": "email", "effect": 0.5, "cooldown_days": 0, **more}
 
 
-def catalogue(*offers: Mapping[str, Any], policy: Mapping[str, Any] | None = None, **guardrails: Any) -> Catalogue:
+def catalogue(
+    *offers: Mapping[str, Any],
+    policy: Mapping[str, Any] | None = None,
+    budgets: Sequence[Mapping[str, Any]] = (),
+    **guardrails: Any,
+) -> Catalogue:
     """Returns a catalogue whose guardrails all stand open but for those given."""
     open_wide = {"cap_contacts": None, "cooldown_days": 0, "holdout": 0} | guardrails
     content = {"name": "test", "offers": list(offers) or [offer()], "guardrails": open_wide, "policy": policy or {}}
+    content["budgets"] = budgets
     return Catalogue.model_validate(content)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import ValidationError
-from support.builders import catalogue, lived, offer, situation
+from support.builders import NO_BUDGETS, catalogue, lived, offer, situation
 
 from forestay.core.decision.catalogue import MAX_OFFERS, Catalogue
 from forestay.core.decision.decide import decide, remember
@@ -56,7 +56,7 @@ def test_contacts_are_remembered_up_to_their_bound_the_newest_last() -> None:
     churn = Churn(probability=0.9, horizon_days=60, model="m", version="1", rung=Rung.RULE)
     for day in range(MAX_CONTACTS + 5):
         at = situation({"spend_180d": 100, "tenure_hours": 1}, now=day * DAY)
-        remember(state, decide(at, [], churn, shop, shop.digest()), at.now)
+        remember(state, decide(at, [], churn, shop, shop.digest(), book=NO_BUDGETS), at.now)
     assert [contact.ts // DAY for contact in state.contacts] == list(range(5, MAX_CONTACTS + 5))
     assert (state.scored_ts, state.score) == ((MAX_CONTACTS + 4) * DAY, None)
 

@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from support.builders import MODEL, START, catalogue, click, offer, partition, settle, situation, source
+from support.builders import MODEL, NO_BUDGETS, START, catalogue, click, offer, partition, settle, situation, source
 
 from forestay.core.decision.answer import Answer
 from forestay.core.decision.decide import action_of, decide
@@ -82,7 +82,7 @@ def test_a_decision_tells_its_story() -> None:
     factors = (("base", 2.0), ("rhythm", -1.0), ("orders", 0.5), ("returns", 0.6), ("cart", 0.05), ("steps", 0.2))
     told = tuple(Factor(group=group, log_odds=log_odds) for group, log_odds in factors)
     churn = climb(situation(LOYAL), None, Answer(0.123456789, MODEL, told), DAY)
-    decision = decide(situation(LOYAL), [], churn, shop, shop.digest())
+    decision = decide(situation(LOYAL), [], churn, shop, shop.digest(), book=NO_BUDGETS)
     assert (decision.offer_id, decision.churn.probability, decision.policy.version) == ("a", 0.123457, shop.digest())
     assert [reason.code for reason in decision.reasons] == ["churn_risk", "factors", "event", "worth_it"]
     assert decision.reasons[0].text == "12% likely not to order within 60 days, says the model"
@@ -101,7 +101,12 @@ def test_a_decision_tells_its_story() -> None:
 def test_a_decision_to_do_nothing_says_why(contacts: list[Contact], holdout: float, code: str) -> None:
     shop = catalogue(offer("a"), holdout=holdout, cooldown_days=1)
     decision = decide(
-        situation(LOYAL), contacts, climb(situation(LOYAL), None, Answer(0.9, MODEL), DAY), shop, shop.digest()
+        situation(LOYAL),
+        contacts,
+        climb(situation(LOYAL), None, Answer(0.9, MODEL), DAY),
+        shop,
+        shop.digest(),
+        book=NO_BUDGETS,
     )
     assert (decision.offer_id, decision.action_id, action_of(decision, shop)) == (None, None, None)
     assert decision.reasons[-1].code == code

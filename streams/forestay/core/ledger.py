@@ -8,10 +8,12 @@ from typing import Any, Final, NamedTuple
 
 from xxhash import xxh3_128_hexdigest, xxh3_128_intdigest
 
+from forestay.core.budget.records import BudgetsMark, encode_budgets
 from forestay.core.decision.answer import ModelIdentity
 from forestay.core.event import NEVER
 from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord
+from forestay.core.state.state_codec import MARK_KEY
 from forestay.core.units import to_datetime
 from forestay_schemas.ledger import Digested, LedgerBatch, LedgerCommit, LedgerModel, LedgerStart
 
@@ -90,14 +92,14 @@ class Ledger:
         """Enters a commit, and returns all entries that were not handed out yet, to be written before its state.
 
         `decisions` is the end of the decision topic, `state` what the partition's checkpoint gave: users, and the
-        mark last, which is left out of the digest: what it says of the partition stands here.
+        mark last, which is left out of the digest: what it says of the partition stands here, but for its budgets.
         """
         self._enter(
             LedgerCommit(
                 **self._place(),
                 positions=self._partition.positions,
                 decisions=decisions,
-                state=digested(state[:-1]),
+                state=state_digest(state, self._partition.book.mark),
             )
         )
         entries, self._entries = self._entries, []
@@ -121,6 +123,12 @@ class Ledger:
             stamp = LedgerModel(name=model.name, version=model.version, horizon_days=model.horizon_days)
             self._model = (model, stamp)
         return self._model[1]
+
+
+def state_digest(state: Sequence[OutputRecord], budgets: BudgetsMark | None) -> Digested:
+    """Returns the digest of a checkpoint: its records but for the mark, and the mark's budgets if there are any."""
+    told = [] if budgets is None else [OutputRecord(MARK_KEY, encode_budgets(budgets))]
+    return digested([*state[:-1], *told])
 
 
 def digested(records: Sequence[OutputRecord]) -> Digested:

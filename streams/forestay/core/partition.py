@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 from mypy_extensions import i64
 
+from forestay.core.budget.book import Book
+from forestay.core.budget.records import RESERVATION_PREFIX, decode_reservation, encode_reservation
 from forestay.core.clock.schedule import Schedule
 from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.catalogue import Catalogue
@@ -99,11 +101,12 @@ class Partition:
         catalogue: Catalogue,
         decoder: ValueDecoder | None = None,
         place: Callable[[bytes], int] | None = None,
+        partitions: int = 1,
     ) -> None:
         """Starts empty; `restore` brings back what was durable.
 
         `decoder` reads values that are not JSON. `place` tells a key's partition, where ids are to be merged over
-        partitions.
+        partitions. It is one of so many `partitions`, which share the budgets.
         """
         self._place = place
         self._decoder = decoder
@@ -120,7 +123,8 @@ class Partition:
         schedule = Schedule(rules.features, rules.patterns, rules.idle, rules.reward_wait)
         self.users = Users(rules.features, schedule, rules.lateness, rules.live_users)
         self._rewards = Rewards(rules, catalogue.policy.margin)
-        self._deciding = Deciding(self.users, rules, catalogue, self._rewards)
+        self.book = Book(catalogue.budgets, number, partitions)
+        self._deciding = Deciding(self.users, rules, catalogue, self._rewards, self.book)
         self._waking = Waking(number, self.users, schedule, rules, self._deciding, self._rewards)
         self._flood = FloodGuard(rules.dead_letter_limit)
         self._identities = Identities(self.users, rules, schedule)
@@ -146,16 +150,22 @@ class Partition:
     ) -> "Restored":
         """Takes over durable state, and the decisions made after it, which are taken as made (design D3).
 
+        `users` are theirs and, by their keys, the reservations of budgets; it is emptied of these.
+
         They move their users' `scored_ts`, so the replay of what led to them does not make them again, in
         whatever order the source topics are read. Returns their actions, and asks and states on their way to
         another partition, which may not have been written: the caller writes them again before anything else.
         """
+        reserved = [name for name in users if name.startswith(RESERVATION_PREFIX)]
+        reservations = [(name, decode_reservation(users.pop(name))) for name in reserved]
         pending = {name: record for name, record in users.items() if tells_leaving(record) or tells_asking(record)}
         self.users.restore(users)
         if mark is not None:
             self._waking.clock = mark.clock
             self.watermark = mark.watermark
             self.positions = dict(mark.positions)
+        kept = [(name.removeprefix(RESERVATION_PREFIX), one) for name, one in reservations]
+        self.book.restore(kept, None if mark is None else mark.budgets)
         actions = [action for decision in made if (action := self._deciding.take_as_made(decision)) is not None]
         return Restored(actions, self._identities.restore(pending, self.clock))
 
@@ -353,7 +363,7 @@ class Partition:
     # -- checkpoint ----------------------------------------------------------------------------------
 
     def checkpoint(self, decisions: int, generation: int) -> list[OutputRecord]:
-        """Returns what must become durable since the last call: changed users, then the mark.
+        """Returns what must become durable since the last call: changed users and reservations, then the mark.
 
         `decisions` is the end of the decision topic in this partition, `generation` the group's. The caller
         writes the records in this order; the mark says that all before it are there.
@@ -363,6 +373,10 @@ class Partition:
         self._identities.checkpoint(changes, self.clock)
         records = [OutputRecord(user_id.encode(), record) for user_id, record in changes]
         self.users.cool()
+        reservations, budgets = self.book.checkpoint()
+        for action_id, reservation in sorted(reservations.items()):
+            value = None if reservation is None else encode_reservation(reservation)
+            records.append(OutputRecord((RESERVATION_PREFIX + action_id).encode(), value))
         mark = PartitionMark(
             dict(self.positions),
             self.clock,
@@ -370,6 +384,7 @@ class Partition:
             generation,
             self.watermark,
             len(self.users),
+            budgets,
         )
         records.append(OutputRecord(MARK_KEY, encode_mark(mark)))
         return records

@@ -47,7 +47,8 @@ class Durable:
         """
         wanted = int(start.state.digest, 16)
         left, self._last = list(self._last), ()
-        while self._digest != wanted or self.positions != start.positions or len(self.users) != start.state.records:
+        place, records = (start.positions, start.decisions), start.state.records
+        while self._digest != wanted or (self.positions, self.decisions) != place or len(self.users) != records:
             if not left:
                 raise StateError(
                     f"a worker went on with {start.state.records} users from {_places(start.positions)}, where what"

@@ -83,7 +83,7 @@ def plan_of(settings: Settings, recordings: Recordings) -> Plan:
         )
     configuration = load_configuration(settings)
     place = Placement(topics.partitioner, partitions).partition
-    return Plan(topics.sources, configuration.rules, configuration.catalogue, place)
+    return Plan(topics.sources, configuration.rules, configuration.catalogue, place, partitions=partitions)
 
 
 @contextmanager

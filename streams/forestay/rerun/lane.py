@@ -19,13 +19,14 @@ from forestay.rerun.scores import NO_MODEL
 
 
 class Plan(NamedTuple):
-    """What a partition is made of: settings, and which partition a key belongs to."""
+    """What a partition is made of: settings, and which partition a key belongs to, of how many."""
 
     sources: Sources
     rules: Rules
     catalogue: Catalogue
     place: Callable[[bytes], int]
     decoder: ValueDecoder | None = None
+    partitions: int = 1
 
 
 class Batch(NamedTuple):
@@ -42,7 +43,9 @@ class Lane:
     def __init__(self, plan: Plan, number: int) -> None:
         """Starts with an empty state."""
         self.number = number
-        self.core = Partition(number, plan.sources, plan.rules, plan.catalogue, plan.decoder, plan.place)
+        self.core = Partition(
+            number, plan.sources, plan.rules, plan.catalogue, plan.decoder, plan.place, plan.partitions
+        )
         self.decisions = 0
         #: Records applied since the last checkpoint.
         self.unwritten = 0

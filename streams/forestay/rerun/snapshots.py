@@ -3,7 +3,7 @@
 from forestay.core.errors import StateError
 from forestay.core.state.mark import PartitionMark
 from forestay.core.state.seal import unsealed
-from forestay.core.state.state_codec import MARK_KEY, decode_mark, is_users
+from forestay.core.state.state_codec import MARK_KEY, decode_mark, is_reservation, is_users
 from forestay.recording import RecordedMessage
 from forestay.rerun.durable import Durable
 from forestay.rerun.reading import Rows
@@ -42,7 +42,7 @@ class Snapshots:
         users = self._users.setdefault(row.partition, {})
         if key == MARK_KEY:
             self._found[row.partition] = decode_mark(unsealed(MARK_KEY, row.value or b""))
-        elif not is_users(key):
+        elif not is_users(key) and not is_reservation(key):
             return
         elif row.value is None:
             users.pop(key.decode(), None)

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
 from forestay.core.event import NEVER
-from forestay.core.ledger import digested
+from forestay.core.ledger import digested, state_digest
 from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord
 from forestay.core.units import to_datetime
@@ -113,7 +113,7 @@ class Judge:
             DivergenceFoundError: the state, or where it stands, differs.
         """
         self.equal(place, "positions", entry.positions, core.positions)
-        found = digested(state[:-1])
+        found = state_digest(state, core.book.mark)
         if found != entry.state:
             self._differs(place, "state", _short(entry.state), _short(found))
         self.times(place, entry, core)

@@ -141,6 +141,7 @@ class Engine:
             self._configuration.catalogue,
             self._outside.decoder,
             self._outside.placement.partition,
+            self._outside.placement.partitions,
         )
         found = Found(users_digest(recovered.users), range(recovered.mark.decisions, recovered.decisions_end))
         restored = core.restore(recovered.users, recovered.mark, recovered.made)

@@ -20,12 +20,12 @@ class Placement:
     def __init__(self, partitioner: Partitioner, partitions: int) -> None:
         """`partitions` is how many each topic has."""
         self._partitioner = partitioner
-        self._partitions = partitions
+        self.partitions = partitions
 
     def partition(self, key: bytes) -> int:
         """Returns the partition of a key."""
         number = crc32(key) if self._partitioner == "crc32" else murmur2(key) & _POSITIVE
-        return number % self._partitions
+        return number % self.partitions
 
     def by_partition(self, records: Iterable[OutputRecord]) -> dict[int, list[OutputRecord]]:
         """Returns the records by the partition of their key, in order."""

@@ -53,11 +53,8 @@ class Book:
         self._known: set[str] = set()
         self._commit = 0
         self._latest = NEVER
-
-    @property
-    def is_empty(self) -> bool:
-        """Says whether there is nothing to be written: no budget was ever drawn from."""
-        return not self._accounts and not self._changed
+        #: What the last checkpoint gave, None without budgets. One that has nothing to write gives the same again.
+        self.mark: BudgetsMark | None = None
 
     @property
     def accounts(self) -> Mapping[AccountKey, Account]:
@@ -178,9 +175,13 @@ class Book:
 
     # -- what is durable -----------------------------------------------------------------------------
 
-    def checkpoint(self) -> tuple[dict[str, Reservation | None], BudgetsMark]:
-        """Returns what a commit writes: by action, records of reservations (None: deleted); and, last, the mark."""
-        self._commit += 1
+    def checkpoint(self) -> tuple[dict[str, Reservation | None], BudgetsMark | None]:
+        """Returns what a commit writes: by action, records of reservations (None: deleted); and, last, the mark.
+
+        The mark is None as long as there were no budgets.
+        """
+        if not self._budgets and not self._accounts and not self._commit:
+            return {}, None
         for action_id in self._closed:
             self._changed.setdefault(action_id, _GONE)
         changed, self._changed = self._changed, {}
@@ -189,9 +190,11 @@ class Book:
         for key in [key for key, account in self._accounts.items() if self._is_settled(key, account)]:
             del self._accounts[key]
         accounts = sorted(self._accounts.items(), key=lambda one: (one[0][:2], one[0].arm or ""))
-        return changed, BudgetsMark(
-            self._commit, self._latest, tuple(account_record(key, account) for key, account in accounts)
-        )
+        told = tuple(account_record(key, account) for key, account in accounts)
+        if changed or self.mark is None or (self.mark.latest, self.mark.accounts) != (self._latest, told):
+            self._commit += 1
+            self.mark = BudgetsMark(self._commit, self._latest, told)
+        return changed, self.mark
 
     def _is_settled(self, key: AccountKey, account: Account) -> bool:
         """Says whether nothing can happen to an account any more. A campaign's stays: it could be begun anew."""
@@ -199,6 +202,7 @@ class Book:
 
     def restore(self, reservations: Iterable[tuple[str, Reservation]], mark: BudgetsMark | None) -> None:
         """Takes over what was durable as of `mark`."""
+        self.mark = mark
         self._commit = 0 if mark is None else mark.commit
         self._latest = NEVER if mark is None else mark.latest
         self._accounts = dict(map(account_of, mark.accounts)) if mark is not None else {}

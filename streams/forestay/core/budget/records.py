@@ -50,6 +50,11 @@ def account_of(record: AccountRecord) -> tuple[AccountKey, Account]:
     return AccountKey(record.budget, record.period, record.arm), Account(record.end, pace, record.spent)
 
 
+def encode_budgets(mark: BudgetsMark) -> bytes:
+    """Returns a partition's accounts as bytes."""
+    return bytes(_encode(mark))
+
+
 def encode_reservation(reservation: Reservation) -> bytes:
     """Returns a reservation as a record."""
     return RESERVATION_VERSION + bytes(_encode(reservation))

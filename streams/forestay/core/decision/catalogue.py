@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from pydantic import Field, JsonValue, field_serializer, model_validator
 
+from forestay.core.budget.budget import Budget
 from forestay.core.decision.guardrail_settings import Days, Guardrails, Money, Part, Share
 from forestay.core.experiments.settings import Experiment, check_together
 from forestay.core.hashing import identifier
@@ -15,15 +16,21 @@ from forestay_schemas.types import ActionKind, Identifier, Label, TriggerKind
 
 #: A catalogue may hold this many offers; the policy looks at each for every decision.
 MAX_OFFERS: Final = 200
+#: Its prices are moved at each decision.
+MAX_BUDGETS: Final = 20
 #: What may be transactional: an answer to something the user began, not an offer of something.
 _TRANSACTIONAL: Final = {ActionKind.MESSAGE, ActionKind.OUTREACH}
 
 
 class Cost(Part):
-    """What an offer costs, in the shop's currency: a fixed amount, plus a share of the user's average basket."""
+    """What an offer costs, in the shop's currency: a fixed amount, plus a share of the user's average basket.
+
+    `points` are those the user gets; what they cost the shop is for `fixed` to say.
+    """
 
     fixed: Money = 0.0
     basket_share: Share = 0.0
+    points: int = Field(default=0, ge=0, le=10**9)
 
 
 class Eligibility(Part):
@@ -49,6 +56,7 @@ class Offer(Part):
     channel: Label
     effect: Share = Field(description="share of the churn probability this offer removes, as the shop estimates")
     cost: Cost = Cost()
+    budgets: tuple[Identifier, ...] = Field(default=(), max_length=4, description="what it is paid from")
     cooldown_days: Days = Field(default=30, description="before the same offer may be repeated to a user")
     expires_after_hours: float = Field(default=72, gt=0, le=8760)
     transactional: bool = Field(default=False, description="about an order or a task of the user's, not marketing")
@@ -83,6 +91,7 @@ class Catalogue(Part):
 
     name: Identifier
     offers: list[Offer] = Field(min_length=1, max_length=MAX_OFFERS)
+    budgets: tuple[Budget, ...] = Field(default=(), max_length=MAX_BUDGETS)
     guardrails: Guardrails = Guardrails()
     policy: PolicySettings = PolicySettings()
     #: Left out where there are none: the digest names what there is.
@@ -107,6 +116,18 @@ class Catalogue(Part):
                     message = f"experiment {experiment.id} names offers that are not there: {', '.join(unknown)}"
                     raise ValueError(message)
                 type(self.policy).model_validate({**self.policy.model_dump(), **change.policy})
+        return self
+
+    @model_validator(mode="after")
+    def _known_budgets(self) -> Self:
+        known = [budget.id for budget in self.budgets]
+        if len(set(known)) < len(known):
+            raise ValueError("budget ids must be unique")
+        for offer in self.offers:
+            if unknown := sorted(set(offer.budgets) - set(known)):
+                raise ValueError(f"offer {offer.id} is paid from {unknown[0]}, which is not under `budgets`")
+            if len(set(offer.budgets)) < len(offer.budgets):
+                raise ValueError(f"offer {offer.id} names a budget twice")
         return self
 
     def offer(self, offer_id: str | None) -> Offer | None:

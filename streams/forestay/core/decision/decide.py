@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from forestay.core.budget.book import Book
+from forestay.core.decision.budgeting import afford
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.guardrails import in_holdout, screen
 from forestay.core.decision.policy import cost, draw, weigh
@@ -20,15 +22,16 @@ from forestay_schemas.types import Rung
 
 
 def decide(
-    situation: Situation, contacts: Sequence[Contact], churn: Churn, catalogue: Catalogue, digest: str
+    situation: Situation, contacts: Sequence[Contact], churn: Churn, catalogue: Catalogue, digest: str, *, book: Book
 ) -> Decision:
     """Returns the decision; changes nothing.
 
     `contacts` are those remembered of the user, oldest first; `digest` is `catalogue.digest()`, computed
-    once: it is the policy's version.
+    once: it is the policy's version. `book` says what the partition may spend.
     """
     allowed, suppressed = screen(situation, contacts, churn.probability, catalogue)
-    candidates = weigh(allowed, situation, churn.probability, catalogue)
+    affordable = afford(allowed, situation, catalogue, book)
+    candidates = weigh(affordable.offers, situation, churn.probability, catalogue, affordable.surcharges)
     chosen = candidates[draw(candidates, situation.decision_id, catalogue.policy.salt)]
     holdout = in_holdout(situation.user_id, catalogue)
     offer = catalogue.offer(chosen.offer_id)
@@ -41,7 +44,7 @@ def decide(
         policy=PolicyStamp(name=catalogue.policy.name, version=digest, propensity=chosen.propensity),
         holdout=holdout,
         candidates=candidates,
-        suppressed=suppressed,
+        suppressed=suppressed + affordable.suppressed,
         offer_id=chosen.offer_id,
         action_id=None if chosen.offer_id is None else identifier("action", situation.decision_id),
         reasons=why(situation, churn, chosen, holdout),
@@ -50,6 +53,7 @@ def decide(
         kind=chosen.kind,
         channel=None if offer is None else offer.channel,
         marketing=offer is not None and offer.marketing,
+        budgets=affordable.draws.get(chosen.offer_id, ()),
     )
 
 

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from mypy_extensions import i64
 
+from forestay.core.budget.book import Book
 from forestay.core.decision.answer import Answer, ModelIdentity
+from forestay.core.decision.budgeting import take
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.decide import action_of, decide, remember
 from forestay.core.decision.ladder import climb
@@ -36,14 +38,17 @@ class Settled(NamedTuple):
 class Deciding:
     """The decisions of one partition."""
 
-    def __init__(self, users: Users, rules: Rules, catalogue: Catalogue, rewards: Rewards) -> None:
-        """`users` are the partition's, `rewards` what waits for outcomes."""
+    def __init__(
+        self, users: Users, rules: Rules, catalogue: Catalogue, rewards: Rewards, book: Book
+    ) -> None:
+        """`users`, `rewards` (what waits for outcomes) and `book` are the partition's."""
         self.situations: list[Situation] = []
         self._users = users
         self._rules = rules
         self._scored = [kind in rules.score_on for kind in range(len(EVENT_NAMES))]
         self._catalogue = catalogue
         self._rewards = rewards
+        self._book = book
         self._digest = catalogue.digest()
         self._trials = Trials(catalogue)
         #: Users evicted in this batch, whose situations are still to be decided.
@@ -91,8 +96,10 @@ class Deciding:
                 continue
             answer = answers.get(situation.decision_id, nothing)
             churn = climb(situation, state.score, answer, self._rules.score_max_age)
-            made = partial(decide, situation, state.contacts, churn, digest=self._digest)
+            self._book.observe(situation.now)
+            made = partial(decide, situation, state.contacts, churn, digest=self._digest, book=self._book)
             decision = self._trials.decide(situation, churn.probability, made)
+            take(decision, self._book)
             remember(state, decision, situation.now)
             settled.decisions.append(decision)
             action = action_of(decision, self._catalogue)
@@ -111,10 +118,13 @@ class Deciding:
     def take_as_made(self, decision: Decision) -> RetentionAction | None:
         """Takes a decision found in the log beyond the durable state; returns its action, None if none is owed."""
         user_id = decision.user_id
+        decided_at = to_milliseconds(decision.decided_at)
+        # Budgets are as of the mark, whatever is durable of the user.
+        self._book.observe(decided_at)
+        take(decision, self._book)
         state = self._users.get(user_id)
         if state is None:
             state = self._users.new(user_id)
-        decided_at = to_milliseconds(decision.decided_at)
         if decided_at <= state.scored_ts:
             # This state is from after the decision: a commit was under way, and its actions were durable.
             return None

@@ -5,7 +5,8 @@ offers worth more than nothing are in play (design D13). With probability `explo
 (nothing among them) is drawn evenly instead of the best, so every logged propensity is exact.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.situation import Situation
@@ -25,9 +26,21 @@ def cost(offer: Offer, basket: float) -> float:
     return round(offer.cost.fixed + offer.cost.basket_share * basket, 2)
 
 
-def weigh(offers: Sequence[Offer], situation: Situation, probability: float, catalogue: Catalogue) -> list[Candidate]:
-    """Returns every candidate with its expected value and propensity, 'do nothing' first; propensities sum to 1."""
-    values = [0.0, *(expected_value(offer, situation, probability, catalogue) for offer in offers)]
+def weigh(
+    offers: Sequence[Offer],
+    situation: Situation,
+    probability: float,
+    catalogue: Catalogue,
+    surcharges: Mapping[str, float] = MappingProxyType({}),
+) -> list[Candidate]:
+    """Returns every candidate with its expected value and propensity, 'do nothing' first; propensities sum to 1.
+
+    `surcharges`, by offer, are what its budgets are scarce by: they lessen its value.
+    """
+    values = [0.0]
+    for offer in offers:
+        value = expected_value(offer, situation, probability, catalogue)
+        values.append(round(value - surcharges.get(offer.id, 0.0), 6))
     in_play = [index for index, value in enumerate(values) if value > 0 or index == 0]
     # Ties go to the earlier candidate, so the order of the catalogue is the stated priority.
     best = max(in_play, key=lambda index: (values[index], -index))

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from forestay.core.budget.records import BudgetsMark
 from forestay.core.event import NEVER
 
 #: A mark of before marks told how many users there are.
@@ -18,7 +19,8 @@ class PartitionMark(msgspec.Struct, array_like=True, frozen=True):
     `generation` is the group generation that wrote it. `clock` and `watermark` are event times (milliseconds):
     what has been told, and the newest of the click events (`NEVER` until the first is seen).
 
-    `users` is how many the partition has: a recovery that finds fewer tells that records were lost.
+    `users` is how many the partition has: a recovery that finds fewer tells that records were lost. `budgets` are
+    the partition's accounts, None where the catalogue has none.
     """
 
     positions: dict[str, int]
@@ -27,6 +29,7 @@ class PartitionMark(msgspec.Struct, array_like=True, frozen=True):
     generation: int
     watermark: int = NEVER
     users: int = UNCOUNTED
+    budgets: BudgetsMark | None = None
 
 
 def opening_mark(users: int) -> PartitionMark:

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from mypy_extensions import i64
 
+from forestay.core.budget.records import RESERVATION_PREFIX
 from forestay.core.errors import StateError
 from forestay.core.event import NEVER
 from forestay.core.families.family import capped
@@ -44,6 +45,7 @@ MARK_KEY: Final[bytes] = b"\x00mark"
 #: The key of what its state is made beside. No key that begins so is a user's.
 TOPICS_KEY: Final[bytes] = b"\x00topics"
 _NO_USER: Final[bytes] = b"\x00"
+_RESERVATION: Final[bytes] = RESERVATION_PREFIX.encode()
 
 #: What a user may have, as bits of a number: what follows holds what is set, in this order.
 _CONTACTS: Final = 1
@@ -361,6 +363,11 @@ def decode_topics(record: bytes) -> StateTopics:
 def is_users(key: bytes) -> bool:
     """Says whether a key of the changelog is a user's."""
     return not key.startswith(_NO_USER)
+
+
+def is_reservation(key: bytes) -> bool:
+    """Says whether a key of the changelog is that of a reservation of budgets."""
+    return key.startswith(_RESERVATION)
 
 
 def _check_version(record: bytes, expected: bytes, what: str) -> None:

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from pydantic import ValidationError
 
 from forestay.core.record import Record
-from forestay.core.state.state_codec import MARK_KEY, TOPICS_KEY, check_known_version
+from forestay.core.state.state_codec import MARK_KEY, TOPICS_KEY, check_known_version, is_reservation
 from forestay.settings import KafkaSettings, TopicSettings
 from forestay.shell.log_reading import log_consumer, read_to_ends, told_as_recovery
 from forestay.shell.record_batches import RecordConsumer
@@ -190,6 +190,11 @@ def spoilt_damage(number: int, where: str, key: bytes, reason: str) -> Damage:
     if key == MARK_KEY:
         what = f"the mark cannot be believed: {reason}"
         return Damage(Kind.DAMAGED_MARK, number, where, what, _BEGIN_ANEW)
+    if is_reservation(key):
+        what = f"the record of what an action has reserved of budgets cannot be believed: {reason}"
+        return Damage(
+            Kind.DAMAGED_USER, number, where, what, "copy it to the dead letters; nothing is reserved for it"
+        )
     what = f"the record of user {key.decode(errors='replace')!r} cannot be believed: {reason}"
     repair = "copy it to the dead letters; the user begins anew, and no other is touched"
     return Damage(Kind.DAMAGED_USER, number, where, what, repair)

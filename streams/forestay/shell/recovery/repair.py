@@ -18,6 +18,7 @@ from forestay.core.state.state_codec import (
     encode_mark,
     encode_topics,
     encode_user,
+    is_reservation,
     is_users,
 )
 from forestay.settings import Settings, TopicSettings
@@ -95,11 +96,11 @@ def planned(number: int, found: Findings, rules: Rules, topics: TopicSettings, *
     state = found.state[number]
     before = state.mark or opening_mark(0)
     ends = _ends(number, found, same_offsets=same_offsets)
-    users = state.users
-    records = [OutputRecord(key, None) for key in state.spoilt if is_users(key)]
+    users = [(name, record) for name, record in sorted(state.users.items()) if is_users(name.encode())]
+    records = [OutputRecord(key, None) for key in state.spoilt if is_users(key) or is_reservation(key)]
     if not ends.keys().isdisjoint((topics.clickstream, topics.identity)):
         anew = Renumbering(rules, before.watermark, ends.get(topics.clickstream), ends.get(topics.identity))
-        records += [OutputRecord(user_id.encode(), anew.record(record)) for user_id, record in sorted(users.items())]
+        records += [OutputRecord(user_id.encode(), anew.record(record)) for user_id, record in users]
     beside = told_now(found.logs, topics, [record.offset for record in found.unreadable.get(number, ())])
     records.append(OutputRecord(TOPICS_KEY, encode_topics(beside)))
     records.append(OutputRecord(MARK_KEY, encode_mark(_mark(number, found, before, ends, topics))))
@@ -131,7 +132,8 @@ def _mark(
         max(decisions, found.logs.first[topics.decisions][number]) if decisions else 0,
         max(before.generation, 0),
         before.watermark,
-        len(found.state[number].users),
+        sum(is_users(name.encode()) for name in found.state[number].users),
+        before.budgets,
     )
 
 

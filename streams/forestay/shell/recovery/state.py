@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from forestay.core.budget.records import RESERVATION_PREFIX, decode_reservation
 from forestay.core.errors import StateError
 from forestay.core.state.mark import PartitionMark, StateTopics
 from forestay.core.state.seal import unsealed
@@ -12,6 +13,7 @@ from forestay.core.state.state_codec import (
     check_known_version,
     decode_mark,
     decode_topics,
+    is_reservation,
     is_users,
 )
 
@@ -40,7 +42,7 @@ class Counted(NamedTuple):
 
 
 class StateFound(NamedTuple):
-    """Users as their records, the mark, the topics they were written beside, and what cannot be read, by key."""
+    """Users and reservations as their records, the mark, the topics beside them, and what cannot be read, by key."""
 
     users: dict[str, bytes]
     mark: PartitionMark | None
@@ -79,7 +81,7 @@ class ChangelogReading:
         mark = self._read(MARK_KEY, decode_mark)
         topics = self._read(TOPICS_KEY, decode_topics)
         behind = self._behind or set()
-        behind.discard(TOPICS_KEY)
+        behind = {key for key in behind if is_users(key)}
         living = sum(latest.get(key) is not None for key in behind)
         users: dict[str, bytes] = {}
         # Emptied as it is read: there are never two of a million records.
@@ -89,11 +91,12 @@ class ChangelogReading:
                 continue
             try:
                 record = unsealed(key, value)
-                check(record)
+                (decode_reservation if is_reservation(key) else check)(record)
                 users[key.decode()] = record
             except (StateError, UnicodeDecodeError) as error:
                 spoilt[key] = Spoilt(value, str(error))
-        count = len(users) + sum(map(is_users, spoilt))
+        reserved = sum(name.startswith(RESERVATION_PREFIX) for name in users)
+        count = len(users) - reserved + sum(map(is_users, spoilt))
         return StateFound(users, mark, topics or StateTopics(), spoilt, Counted(count, len(behind), living))
 
     def _read(self, key: bytes, decode: Callable[[bytes], _Told]) -> _Told | None:

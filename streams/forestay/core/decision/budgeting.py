@@ -1,0 +1,84 @@
+"""What an offer takes of budgets: what they do not cover is cut, the rest bears the price of what is scarce."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from forestay.core.budget.account import AccountKey, Draw
+from forestay.core.budget.book import Book
+from forestay.core.budget.budget import Budget, Unit
+from forestay.core.decision.catalogue import Catalogue, Offer
+from forestay.core.decision.policy import cost
+from forestay.core.decision.situation import Situation
+from forestay.core.units import HOUR, to_datetime, to_milliseconds, to_minor_units
+from forestay_schemas.decision import BudgetDraw, Decision, Suppressed
+from forestay_schemas.types import ActionKind
+
+#: The code under which an offer is cut that a budget does not cover.
+EXHAUSTED: Final = "budget_exhausted"
+#: What users may leave unused: it is held for them, and comes back. All else is spent once it is sent.
+_MAY_EXPIRE: Final = {ActionKind.PROMOTION, ActionKind.LOYALTY}
+
+
+class Affordable(NamedTuple):
+    """Offers that their budgets cover, those that were cut, and by offer what it takes and what that is scarce by."""
+
+    offers: list[Offer]
+    suppressed: list[Suppressed]
+    draws: dict[str | None, tuple[BudgetDraw, ...]]
+    surcharges: dict[str, float]
+
+
+def afford(
+    offers: Sequence[Offer], situation: Situation, catalogue: Catalogue, book: Book, arm: str | None = None
+) -> Affordable:
+    """Returns what the partition's share of the budgets leaves of `offers`; changes nothing.
+
+    `arm` is the user's in the experiment whose arms have budgets of their own.
+    """
+    found = Affordable([], [], {}, {})
+    if not any(offer.budgets for offer in offers):
+        found.offers.extend(offers)
+        return found
+    budgets = {budget.id: budget for budget in catalogue.budgets}
+    for offer in offers:
+        draws = [_draw(offer, budgets[name], situation, book, arm) for name in offer.budgets]
+        covered = [draw for draw in draws if draw is not None]
+        if len(covered) < len(draws):
+            found.suppressed.append(Suppressed(offer_id=offer.id, kind=offer.kind, code=EXHAUSTED))
+            continue
+        found.offers.append(offer)
+        found.draws[offer.id] = tuple(covered)
+        found.surcharges[offer.id] = sum(
+            (draw.price - 1) * draw.amount * budgets[draw.budget].worth for draw in covered
+        )
+    return found
+
+
+def _draw(offer: Offer, budget: Budget, situation: Situation, book: Book, arm: str | None) -> BudgetDraw | None:
+    money = to_minor_units(cost(offer, situation.feature("average_basket")))
+    amount = money if budget.unit is Unit.MONEY else offer.cost.points
+    draw = book.draw(budget.id, amount, situation.now, arm)
+    if draw is None:
+        return None
+    held_until = situation.now + round(offer.expires_after_hours * HOUR) if offer.kind in _MAY_EXPIRE else None
+    return BudgetDraw(
+        budget=budget.id,
+        period=draw.key.period,
+        arm=draw.key.arm,
+        amount=amount,
+        price=book.price(budget.id, situation.now, arm),
+        ends=to_datetime(draw.end),
+        held_until=None if held_until is None else to_datetime(held_until),
+    )
+
+
+def take(decision: Decision, book: Book) -> None:
+    """Books what a decision takes, just made or found in the log; of an action that is booked already, nothing."""
+    if decision.action_id is None or not decision.budgets:
+        return
+    draws = [
+        Draw(AccountKey(each.budget, each.period, each.arm), each.amount, to_milliseconds(each.ends))
+        for each in decision.budgets
+    ]
+    held_until = decision.budgets[0].held_until
+    book.book(decision.action_id, draws, None if held_until is None else to_milliseconds(held_until))
