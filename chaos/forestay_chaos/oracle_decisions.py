@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from forestay_chaos.oracle_budgets import check_budgets
 from forestay_chaos.oracle_contacts import check_contacts
 from forestay_chaos.oracle_counts import events_of
 from forestay_chaos.oracle_moments import Moment, dues_of, last_silences, moments_of
@@ -33,6 +34,7 @@ def check_decisions(
     for user, invented in by_user.items():
         verdict.find("decisions_made_up", f"{user} has done nothing", len(invented))
     check_contacts(decisions.values(), actions.values(), verdict)
+    check_budgets(decisions, actions, verdict)
 
 
 def _distinct_decisions(records: Iterable[ReadRecord], verdict: Verdict) -> dict[str, Made]:

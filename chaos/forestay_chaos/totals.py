@@ -44,6 +44,8 @@ def totals(outcomes: Sequence[Outcome], seed: int, seconds: float, errors: Seque
         "actions_repeated_other_id": counts["actions_repeated_other_id"],
         "dead_letters_lost": counts["dead_letters_lost"],
         "overspent": counts["caps_overspent"],
+        "budgets_overspent": counts["budgets_overspent"],
+        "budgets_refused": counts["budgets_refused"],
         "must_be_0": {name: counts[name] for name in FORBIDDEN},
         "stuck": sum(bool(outcome.stuck) for outcome in outcomes),
         "recordings_wrong": sum(bool(outcome.recorder) for outcome in outcomes),

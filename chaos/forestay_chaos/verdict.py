@@ -40,6 +40,9 @@ class Verdict:
     dead_letters_altered: int = 0
     dead_letters_repeated: int = 0
     caps_overspent: int = 0
+    budgets_overspent: int = 0
+    budgets_wrong: int = 0
+    budgets_refused: int = 0
     complete: bool = True
     findings: list[str] = field(default_factory=list)
 
@@ -85,4 +88,6 @@ FORBIDDEN: Final = (
     "dead_letters_made_up",
     "dead_letters_altered",
     "caps_overspent",
+    "budgets_overspent",
+    "budgets_wrong",
 )

@@ -33,7 +33,7 @@ class ChaosWorld:
         rules, shop = self._rules(), load_catalogue(CATALOGUE)
         count = traffic.partitions
         self._cores = [
-            Partition(number, SOURCES, rules, shop, place=lambda key: partition_of(key, count))
+            Partition(number, SOURCES, rules, shop, place=lambda key: partition_of(key, count), partitions=count)
             for number in range(count)
         ]
 

@@ -63,6 +63,7 @@ def test_of_the_core_itself_it_finds_nothing_wrong(seed: int) -> None:
     assert verdict.clean
     assert verdict.events > 700
     assert min(verdict.repeats, verdict.dead_letters, verdict.actions, verdict.decisions - verdict.actions) > 5
+    assert verdict.budgets_refused > 0
 
 
 def test_a_visitor_who_never_logs_in_stays_another_user() -> None:
@@ -133,6 +134,28 @@ def soon_again(read: Read) -> None:
     )
 
 
+def paid(read: Read) -> int:
+    """Returns the place of the first decision that takes of the campaign's budget alone."""
+    return next(
+        at
+        for at, record in enumerate(read["decisions"])
+        if b'"budgets":[{"budget":"coupons"' in (record.value or b"")
+    )
+
+
+def take_too_much(read: Read) -> None:
+    """As many hundredths as the campaign has, at the cost the action tells."""
+    at = paid(read)
+    change("decisions", at, lambda decision: decision["budgets"][0].update(amount=2_000))(read)
+    name = json.loads(read["decisions"][at].value or b"")["action_id"]
+    action = next(at for at, record in enumerate(read["actions"]) if name.encode() in (record.value or b""))
+    change("actions", action, lambda action: action.update(cost=20.0))(read)
+
+
+def take_nothing(read: Read) -> None:
+    change("decisions", paid(read), lambda decision: decision.update(budgets=[]))(read)
+
+
 MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "an event counted twice": (count_one_more, "events_doubled"),
     "an event lost": (count_one_less, "events_lost"),
@@ -171,6 +194,8 @@ MUTATIONS: dict[str, tuple[Mutation, str]] = {
     "an action nobody decided": (repeat("actions", 5, lambda a: a.update(action_id="x")), "actions_made_up"),
     "an action that says two things": (repeat("actions", 5, lambda a: a.update(cost=1e6)), "actions_contradicting"),
     "an offer too soon": (soon_again, "caps_overspent"),
+    "a budget overspent": (take_too_much, "budgets_overspent"),
+    "an action that nobody paid": (take_nothing, "budgets_wrong"),
 }
 
 
