@@ -115,17 +115,17 @@ def test_the_price_rises_where_spending_runs_ahead_of_the_plan_and_falls_to_one_
     assert pace.price == 1
 
 
-def test_a_new_day_begins_at_the_price_of_the_last() -> None:
+def test_a_new_day_begins_at_the_usual_price_of_the_last() -> None:
     book = Book([DAILY], 0, 1)
     for minute in range(20):
         book.observe(START + minute * 60_000)
         draw = book.draw("daily", 2, START)
         assert draw is not None
         book.book(f"a{minute}", [draw], None)
-    price = book.price("daily", START)
-    assert price > 1
+    (account,) = book.accounts.values()
+    assert 1 < account.pace.usual < book.price("daily", START)
     book.observe(START + DAY)
-    assert book.price("daily", START + DAY) == price
+    assert book.price("daily", START + DAY) == account.pace.usual
 
 
 def test_accounts_are_told_by_day_and_forgotten_once_nothing_can_come_of_them() -> None:

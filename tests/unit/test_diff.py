@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -28,7 +29,7 @@ GIFT = offer("gift", kind="promotion", effect=0.9, cost={"fixed": 2.0}, eligibil
 LETTER = offer("letter", effect=0.4, eligibility=RICH)
 
 
-def shop(*offers: dict[str, object], **guardrails: object) -> Catalogue:
+def shop(*offers: dict[str, object], **guardrails: Any) -> Catalogue:
     return catalogue(*offers, policy={"exploration": 0, "margin": 1}, **guardrails)
 
 

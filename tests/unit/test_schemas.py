@@ -110,7 +110,7 @@ def test_output_contracts_refuse_unknown_fields_at_every_level(index: int) -> No
 
 
 #: Fields of decisions that older recordings do not have.
-OF_LATER = {"kind", "channel", "marketing", "experiments"}
+OF_LATER = {"kind", "channel", "marketing", "experiments", "budgets"}
 
 
 @pytest.mark.parametrize("index", [0, 1])

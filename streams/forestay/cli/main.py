@@ -10,6 +10,7 @@ from forestay.cli.commands import (
     adapt,
     adapt_model,
     backfill,
+    budget,
     config,
     dataset,
     demo,
@@ -117,6 +118,7 @@ app.command(rich_help_panel=_LOOK)(rerun.rerun)
 app.command(rich_help_panel=_LOOK)(diff.diff)
 app.command(rich_help_panel=_LOOK)(watch.watch)
 app.command(rich_help_panel=_LOOK)(features.features)
+app.add_typer(budget.app, name="budget", rich_help_panel=_LOOK)
 app.command(rich_help_panel=_LEARN)(dataset.dataset)
 app.command(rich_help_panel=_LEARN)(train.train)
 app.command(rich_help_panel=_LEARN)(tune.tune)

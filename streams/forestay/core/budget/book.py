@@ -114,12 +114,12 @@ class Book:
         return end + STAYS_OPEN <= self._latest
 
     def _account(self, key: AccountKey, end: int) -> Account:
-        """Returns an account; a new one begins at the price of the newest there is of its budget."""
+        """Returns an account; a new one begins at the usual price of the newest there is of its budget."""
         account = self._accounts.get(key)
         if account is None:
             of_it = [one for each, one in self._accounts.items() if (each.budget, each.arm) == (key.budget, key.arm)]
             newest = max(of_it, default=None, key=lambda one: one.end)
-            pace = Pace() if newest is None else Pace(newest.pace.price, newest.pace.steps)
+            pace = Pace() if newest is None else Pace(newest.pace.usual, newest.pace.steps)
             account = self._accounts[key] = Account(end, pace)
         return account
 

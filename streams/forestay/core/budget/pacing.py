@@ -22,8 +22,10 @@ STEPS: Final = 1_440
 _AHEAD: Final = 2
 #: Gain of the first steps and of the last; the first halves after so many steps.
 _FIRST_GAIN: Final = 0.5
-_LAST_GAIN: Final = 3 / STEPS
+_LAST_GAIN: Final = 5 / STEPS
 _HALVED_AFTER: Final = 3
+#: The usual price is that of so many steps.
+_USUAL: Final = 700
 #: No step changes the price by more than about e to this.
 _LONGEST: Final = 0.5
 
@@ -50,19 +52,20 @@ class Plan:
 
 
 class Pace:
-    """The price of one account, and what it was last moved by.
+    """The price of one account, the usual one of late, and what the price was last moved by.
 
     `progress` of the plan and units `counted` are as of the last of `steps`.
     """
 
-    __slots__ = ("counted", "price", "progress", "steps")
+    __slots__ = ("counted", "price", "progress", "steps", "usual")
 
-    def __init__(self, price: float = LEAST_PRICE, steps: int = 0, progress: float = 0.0, counted: int = 0) -> None:
+    def __init__(self, price: float = LEAST_PRICE, steps: int = 0) -> None:
         """Begins with a price found before, and how many steps led to it."""
         self.price = price
+        self.usual = price
         self.steps = steps
-        self.progress = progress
-        self.counted = counted
+        self.progress = 0.0
+        self.counted = 0
 
     def observe(self, progress: float, counted: int, share: int) -> None:
         """Moves the price if it is time: `counted` of `share` units are taken at `progress` of the plan."""
@@ -77,5 +80,7 @@ class Pace:
         # e to the move, but for its third order, and the same there and back.
         self.price = min(max(round(self.price * (2 + move) / (2 - move), 9), LEAST_PRICE), MOST_PRICE)
         self.steps += 1
+        # What is left at the end of a period moves the price far; the next is to begin where this one mostly was.
+        self.usual = round(self.usual + (self.price - self.usual) / min(self.steps, _USUAL), 9)
         self.progress = progress
         self.counted = counted

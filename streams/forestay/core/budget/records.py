@@ -25,6 +25,7 @@ class AccountRecord(msgspec.Struct, array_like=True, frozen=True):
     end: int
     spent: int
     price: float
+    usual: float
     steps: int
     progress: float
     counted: int
@@ -41,12 +42,15 @@ class BudgetsMark(msgspec.Struct, array_like=True, frozen=True):
 def account_record(key: AccountKey, account: Account) -> AccountRecord:
     """Returns an account as it is written."""
     pace = account.pace
-    return AccountRecord(*key, account.end, account.spent, pace.price, pace.steps, pace.progress, pace.counted)
+    return AccountRecord(
+        *key, account.end, account.spent, pace.price, pace.usual, pace.steps, pace.progress, pace.counted
+    )
 
 
 def account_of(record: AccountRecord) -> tuple[AccountKey, Account]:
     """Returns the account that was written, with nothing reserved yet."""
-    pace = Pace(record.price, record.steps, record.progress, record.counted)
+    pace = Pace(record.price, record.steps)
+    pace.usual, pace.progress, pace.counted = record.usual, record.progress, record.counted
     return AccountKey(record.budget, record.period, record.arm), Account(record.end, pace, record.spent)
 
 

@@ -38,9 +38,7 @@ class Settled(NamedTuple):
 class Deciding:
     """The decisions of one partition."""
 
-    def __init__(
-        self, users: Users, rules: Rules, catalogue: Catalogue, rewards: Rewards, book: Book
-    ) -> None:
+    def __init__(self, users: Users, rules: Rules, catalogue: Catalogue, rewards: Rewards, book: Book) -> None:
         """`users`, `rewards` (what waits for outcomes) and `book` are the partition's."""
         self.situations: list[Situation] = []
         self._users = users

@@ -1,0 +1,38 @@
+"""Budgets, looked at for a person."""
+
+import asyncio
+from itertools import chain
+from typing import Any
+
+from rich.progress import track
+
+from forestay.budgets.simulation import SWING, Setting, figures, simulate
+from forestay.budgets.status import Standing, books_of, read_kept, standings
+from forestay.catalogue_file import load_catalogue
+from forestay.cli.console import console
+from forestay.settings import Settings
+from forestay.shell.topics import check_all, partition_counts
+
+
+def look(settings: Settings) -> tuple[list[Standing], int]:
+    """Returns what became of all accounts, and how many partitions share them.
+
+    Raises:
+        ConfigurationError: the catalogue or the topics are not as they should be.
+        ForestayError: the state cannot be read.
+        kafka.errors.KafkaError: no broker answers.
+    """
+    budgets = load_catalogue(settings.catalogue).budgets
+    counts = partition_counts(settings.kafka, settings.topics.names)
+    check_all(counts, settings.topics)
+    partitions = counts[settings.topics.clickstream]
+    kept = asyncio.run(read_kept(settings.kafka, settings.topics, partitions))
+    return standings(budgets, books_of(budgets, kept)), partitions
+
+
+def simulated(users: int, limit: int, partitions: int, seeds: int) -> dict[str, dict[str, Any]]:
+    """Returns the figures of days whose values stand still, and of days with a season."""
+    setting = Setting(users, limit, partitions)
+    runs = chain(simulate(setting, range(seeds)), simulate(setting, range(seeds), SWING))
+    told = list(track(runs, "spending", 2 * seeds, console=console(stderr=True), transient=True))
+    return {"steady": figures(told[:seeds]), "seasonal": figures(told[seeds:])}
