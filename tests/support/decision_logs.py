@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from support.builders import START, catalogue, offer, situation
 
+from forestay.core.budget.book import Book
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.decide import decide
 from forestay.core.units import DAY
@@ -69,4 +70,4 @@ def _decision(shop: Catalogue, digest: str, user: int, number: int) -> Decision:
         version="7",
         rung=Rung.MODEL,
     )
-    return decide(at, [], churn, shop, digest)
+    return decide(at, [], churn, shop, digest, book=Book((), 0, 1))

@@ -12,9 +12,10 @@ from forestay.core.errors import ForestayError
 from forestay_training.experiments import sequential
 from forestay_training.experiments.always_valid import half_width
 from forestay_training.experiments.arrays import Floats
+from forestay_training.experiments.baseline import Baseline
 from forestay_training.experiments.estimates import Sample, estimate, predicted, winsorised
 from forestay_training.experiments.families import benjamini_hochberg, holm, sample_ratio
-from forestay_training.experiments.planning import Question, plan
+from forestay_training.experiments.planning import Design, plan
 from forestay_training.experiments.simulating import Scene, Sums, simulate, statistics
 
 
@@ -189,8 +190,12 @@ def test_peeking_errs_and_looks_that_are_planned_do_not() -> None:
         assert found["confidence sequence", score] < 0.05
 
 
+def share(mean: float) -> Baseline:
+    return Baseline(mean, None, 0.0, None, 28)
+
+
 def test_a_plan_keeps_its_word() -> None:
-    size = plan(Question(0.3, None, 0.2, looks=5))["looks"]
+    size = plan(share(0.3), Design(0.2))["looks"]
     scene = Scene(users=size["users"], looks=5, simulations=600, explained=0.01)
     rows = simulate(scene, [0.2], lambda *_: None)
     row = next(row for row in rows if row["way"] == "group sequential" and not row["score"])
@@ -200,7 +205,7 @@ def test_a_plan_keeps_its_word() -> None:
 
 def test_a_plan_with_one_look_is_the_text_books() -> None:
     # (1.960 + 0.8416)^2 * 2 * sd^2 / (0.05 * 10)^2 users an arm, in two arms.
-    found = plan(Question(10.0, 4.0, 0.05, looks=3, users_a_day=100, horizon_days=7))
+    found = plan(Baseline(10.0, 4.0, 0.0, 100, 7), Design(0.05, looks=3))
     assert found["one_look"]["users"] == pytest.approx(2 * 2 * (1.959964 + 0.841621) ** 2 * 16 / 0.25, abs=2)
     assert found["one_look"]["days"] == found["one_look"]["users"] / 100 + 7
     assert found["one_look"]["users"] < found["looks"]["users"]
@@ -208,13 +213,14 @@ def test_a_plan_with_one_look_is_the_text_books() -> None:
     powers = [point["power"] for point in found["power_curve"]]
     assert powers == sorted(powers)
     assert powers[3] == pytest.approx(0.8, abs=1e-4)
-    halved = plan(Question(10.0, 4.0, 0.05, looks=3, variance_cut=0.5))
+    halved = plan(Baseline(10.0, 4.0, 0.5, None, 7), Design(0.05, looks=3))
     assert halved["one_look"]["users"] == pytest.approx(found["one_look"]["users"] / 2, abs=2)
 
 
 @pytest.mark.parametrize(
-    "wrong", [Question(1.5, None, 0.1), Question(0.3, None, 0.0), Question(0.9, None, 0.2), Question(0.0, 1.0, 0.2)]
+    ("metric", "lift"),
+    [(share(1.5), 0.1), (share(0.3), 0.0), (share(0.9), 0.2), (Baseline(0.0, 1.0, 0.0, None, 28), 0.2)],
 )
-def test_a_plan_without_a_question_is_refused(wrong: Question) -> None:
+def test_a_plan_without_a_question_is_refused(metric: Baseline, lift: float) -> None:
     with pytest.raises(ForestayError, match=r"rate|lift"):
-        plan(wrong)
+        plan(metric, Design(lift))

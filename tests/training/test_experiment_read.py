@@ -275,6 +275,25 @@ def test_a_plan_of_nothing_is_wrong_use() -> None:
     assert "a rate lies between 0 and 1" in " ".join(told.stderr.replace("│", " ").split())
 
 
+def test_a_plan_takes_what_a_log_tells(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log.jsonl", World(users=3_000), experiment())
+    found = json.loads(run("plan", "--log", log, "--lift", "0.1", "--json").stdout)
+    metric = found["metric"]
+    assert metric["mean"] == pytest.approx(0.3, abs=0.04)
+    assert metric["deviation"] is None
+    # Half the users of this shop are acted upon, over 40 days; the chances lie evenly between 0 and 0.6.
+    assert metric["users_a_day"] == pytest.approx(3_000 / 2 / 40, rel=0.1)
+    assert metric["variance_cut"] == pytest.approx(0.6**2 / 12 / (0.3 * 0.7), abs=0.06)
+    assert metric["horizon_days"] == HORIZON
+    margin = json.loads(run("plan", "--log", log, "--lift", "0.5", "--metric", "net_margin", "--json").stdout)[
+        "metric"
+    ]
+    assert margin["deviation"] > 0
+    assert margin["horizon_days"] == 2 * HORIZON
+    both = run("plan", "--log", log, "--mean", "0.3", "--lift", "0.1")
+    assert both.exit_code == 2
+
+
 def test_plan_and_simulate_tell_tables_and_objects() -> None:
     size = json.loads(run("plan", "--mean", "0.3", "--lift", "0.06", "--json").stdout)
     assert size["one_look"]["users"] == 20_684

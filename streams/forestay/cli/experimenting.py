@@ -16,11 +16,15 @@ from forestay.history.moment import parse_moment
 from forestay.settings import Settings
 from forestay_training.experiments import planning, simulating
 from forestay_training.experiments.a_a import a_a
-from forestay_training.experiments.exposures import read_exposures
+from forestay_training.experiments.baseline import Baseline, baseline
+from forestay_training.experiments.exposures import read_acted, read_exposures
 from forestay_training.experiments.log import Log, Topics
-from forestay_training.experiments.planning import Question
+from forestay_training.experiments.metrics import BY_NAME
+from forestay_training.experiments.planning import Design
 from forestay_training.experiments.readout import read_out
 from forestay_training.experiments.simulating import Scene
+
+__all__ = ["Baseline", "Design", "Scene", "Wanted", "of_log", "plan", "read", "simulate"]
 
 _VERDICTS: Final = {
     "better": "better than control",
@@ -41,25 +45,38 @@ class Wanted(NamedTuple):
     html: Path | None
 
 
-def plan(question: Question, *, as_json: bool) -> None:
+def of_log(settings: Settings, log: Sequence[Path], metric: str) -> Baseline:
+    """Returns what a metric is like in a log, of the users who were acted upon."""
+    return baseline(read_acted(_log(settings, log)), BY_NAME[metric])
+
+
+def _log(settings: Settings, paths: Sequence[Path]) -> Log:
+    return Log(paths, Topics(settings.topics.decisions, settings.topics.outcomes))
+
+
+def plan(metric: Baseline, design: Design, *, as_json: bool) -> None:
     """Prints sizes, days and the power curve.
 
     Raises:
-        typer.BadParameter: the question makes no sense.
+        typer.BadParameter: metric and lift make no sense together.
     """
     try:
-        found = planning.plan(question)
+        found = planning.plan(metric, design)
     except ForestayError as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:
         print_json(found)
         return
     rows = table("", "users", "on average", "days", "on average, days", right=("users", "on average", "days"))
-    for name, title in (("one_look", "one look at the end"), ("looks", f"{question.looks} looks")):
+    for name, title in (("one_look", "one look at the end"), ("looks", f"{design.looks} looks")):
         size = found[name]
         days = ("-", "-") if size["days"] is None else (f"{size['days']:.0f}", f"{size['expected_days']:.0f}")
         rows.add_row(title, f"{size['users']:,}", f"{size['expected_users']:,}", *days)
     console().print(rows)
+    varies = "" if metric.deviation is None else f" with deviation {metric.deviation:.4g}"
+    console().print(
+        f"of a mean of {metric.mean:.4g}{varies}; covariates take {metric.variance_cut:.0%} off the variance"
+    )
     curve = ", ".join(f"{point['lift']:+.1%}: {point['power']:.0%}" for point in found["power_curve"])
     console().print(f"power of the looks by lift: {curve}")
 
@@ -67,9 +84,7 @@ def plan(question: Question, *, as_json: bool) -> None:
 def read(settings: Settings, wanted: Wanted, *, as_json: bool) -> bool:
     """Prints the read-out, writes the page if asked; says whether it could be read."""
     experiment = _experiment(settings, wanted)
-    exposures = read_exposures(
-        Log(wanted.log, Topics(settings.topics.decisions, settings.topics.outcomes)), experiment
-    )
+    exposures = read_exposures(_log(settings, wanted.log), experiment)
     as_of = None if wanted.as_of is None else to_datetime(parse_moment(wanted.as_of))
     found = read_out(exposures, experiment, as_of)
     if wanted.a_a and not found["blocked"]:

@@ -4,7 +4,7 @@ A user is exposed at the first decision that the arms would not all have made al
 reached the user, so this rule picks the same users in every arm, and leaves out those an experiment cannot move.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -52,47 +52,81 @@ class _First(NamedTuple):
     covariates: tuple[float, ...]
 
 
+class _Dealt(NamedTuple):
+    """The number of a decision's arm, and whether the arms part there."""
+
+    arm: int
+    parts: bool
+
+
+#: Returns the arm of a decision, None if it is none of the experiment's.
+Dealing = Callable[[Decision], _Dealt | None]
+
+
 def read_exposures(log: Log, experiment: Experiment) -> Exposures:
     """Returns the exposed users. Reads the log three times, and holds what concerns these users alone.
 
     Raises:
         ForestayError: nobody was exposed, no outcome is in, or log and experiment do not fit.
     """
-    exposed, switched = _first_exposures(log, experiment)
+    nobody = f"nobody in this log was exposed to {experiment.id}: is it the log of its time, and of this catalogue?"
+    return _read(log, _dealing(experiment), len(experiment.arms), nobody)
+
+
+def read_acted(log: Log) -> Exposures:
+    """Returns everybody from the first decision to act on, as one arm: whom an experiment would be about.
+
+    Raises:
+        ForestayError: nobody was acted upon, or no outcome is in.
+    """
+
+    def dealt(decision: Decision) -> _Dealt | None:
+        return None if decision.offer_id is None else _Dealt(0, parts=True)
+
+    return _read(log, dealt, 1, "nobody in this log was acted upon: record decisions and outcomes first")
+
+
+def _read(log: Log, dealing: Dealing, arm_count: int, nobody: str) -> Exposures:
+    exposed, switched = _first_exposures(log, dealing)
     if not exposed:
-        raise ForestayError(
-            f"nobody in this log was exposed to {experiment.id}: is it the log of its time, and of this catalogue?"
-        )
+        raise ForestayError(nobody)
     acted = _acted(log, exposed)
     came = _outcomes(log, {one.decision_id for one in exposed.values()}, set(acted))
-    return _rows(exposed, acted, came, len(experiment.arms), switched)
+    return _rows(exposed, acted, came, arm_count, switched)
 
 
-def _first_exposures(log: Log, experiment: Experiment) -> tuple[dict[str, _First], int]:
+def _dealing(experiment: Experiment) -> Dealing:
     numbers = {arm.id: number for number, arm in enumerate(experiment.arms)}
     alike = all(arm.change == experiment.arms[0].change for arm in experiment.arms)
-    exposed: dict[str, _First] = {}
-    switched: set[str] = set()
-    for decision, trial in _trials(log, experiment.id):
+
+    def dealt(decision: Decision) -> _Dealt | None:
+        trial = next((one for one in decision.experiments if one.experiment == experiment.id), None)
+        if trial is None:
+            return None
         if trial.arm not in numbers:
             raise ForestayError(
                 f"the log has an arm {trial.arm} of {experiment.id} that the catalogue does not have:"
                 " give --catalogue as it was then"
             )
+        return _Dealt(numbers[trial.arm], _matters(trial, alike=alike))
+
+    return dealt
+
+
+def _first_exposures(log: Log, dealing: Dealing) -> tuple[dict[str, _First], int]:
+    exposed: dict[str, _First] = {}
+    switched: set[str] = set()
+    for decision in log.decisions():
+        dealt = dealing(decision)
+        if dealt is None:
+            continue
         before = exposed.get(decision.user_id)
-        if before is not None and before.arm != numbers[trial.arm]:
+        if before is not None and before.arm != dealt.arm:
             switched.add(decision.user_id)
         at = to_milliseconds(decision.decided_at)
-        if _matters(trial, alike=alike) and (before is None or at < before.at):
-            exposed[decision.user_id] = _First(decision.decision_id, at, numbers[trial.arm], _covariates(decision))
+        if dealt.parts and (before is None or at < before.at):
+            exposed[decision.user_id] = _First(decision.decision_id, at, dealt.arm, _covariates(decision))
     return exposed, len(switched)
-
-
-def _trials(log: Log, experiment: str) -> Iterator[tuple[Decision, Trial]]:
-    for decision in log.decisions():
-        for trial in decision.experiments:
-            if trial.experiment == experiment:
-                yield decision, trial
 
 
 def _matters(trial: Trial, *, alike: bool) -> bool:

@@ -1,7 +1,7 @@
 """`forestay experiment`: plan, deal, read and doubt experiments."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,9 +35,24 @@ _DESIGN = "The experiment"
 
 @app.command()
 def plan(
+    ctx: typer.Context,
     *,
-    mean: Annotated[float, typer.Option(help="The primary metric without the change.", rich_help_panel=_METRIC)],
     lift: Annotated[float, typer.Option(help="Relative: 0.06 is 6 % more.", rich_help_panel=_METRIC)],
+    log: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Decisions and outcomes that tell the rest; repeatable.",
+            show_default=False,
+            rich_help_panel=_METRIC,
+        ),
+    ] = None,
+    metric: Annotated[
+        Literal["returned", "net_margin"], typer.Option(help="Which, of the log.", rich_help_panel=_METRIC)
+    ] = "returned",
+    mean: Annotated[
+        float | None, typer.Option(help="Of the metric as it is now.", show_default=False, rich_help_panel=_METRIC)
+    ] = None,
     deviation: Annotated[
         float | None,
         typer.Option(
@@ -73,22 +88,27 @@ def plan(
     """Say how many users an experiment needs, and for how long, before it begins.
 
     One look at the end needs the fewest users; several looks need a few more at most, and fewer on average if the
-    lift is there. Several arms are each compared with the control, at alpha divided among them. Needs the extra
-    `train`.
+    lift is there. Several arms are each compared with the control, at alpha divided among them. With --log mean,
+    deviation, horizon, users a day and what covariates take off the variance are those of the users who were acted
+    upon in it. Needs the extra `train`.
 
     **Examples**
 
     ```
     forestay experiment plan --mean 0.3 --lift 0.06
+    forestay experiment plan --log archive --lift 0.1 --looks 8
     forestay experiment plan --mean 12.5 --deviation 40 --lift 0.1 --users-a-day 800 --horizon 28 --variance-cut 0.3
     ```
     """
     from forestay.cli import experimenting
 
-    experimenting.plan(
-        experimenting.Question(mean, deviation, lift, power, alpha, arms, looks, variance_cut, users_a_day, horizon),
-        as_json=as_json,
-    )
+    if mean is not None and log is None:
+        told = experimenting.Baseline(mean, deviation, variance_cut, users_a_day, horizon)
+    elif mean is None and log is not None:
+        told = experimenting.of_log(settings_of(ctx), log, metric)
+    else:
+        raise typer.BadParameter("say what the metric is like: --mean, or --log FILE to read it there")
+    experimenting.plan(told, experimenting.Design(lift, power, alpha, arms, looks), as_json=as_json)
 
 
 @app.command()
