@@ -78,9 +78,9 @@ def ope(
     by user. A catalogue weighs the candidates of each decision anew. Decisions without an outcome are immature, and
     those with nothing to choose tell nothing: they are left out and counted.
 
-    Nothing is ranked, and the exit code is 1, if less than 5 % of the decisions count (effective sample size), if
-    more than 1 % of CANDIDATE's choices had no chance in the log, or if the log does not value its own policy at what
-    that earned. Needs the extra `train`; docs/ope.md.
+    Nothing is ranked, and the exit code is 1, if less than 5 % of the decisions count (effective sample size) or less
+    than 200, if more than 1 % of CANDIDATE's choices had no chance in the log, or if the log does not value its own
+    policy at what that earned. Needs the extra `train`; docs/ope.md.
 
     **Examples**
 
