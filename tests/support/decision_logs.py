@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.decide import decide
 from forestay.core.units import DAY
 from forestay_schemas.decision import Decision
+from forestay_schemas.outcome import DecisionOutcome, Fragments
 from forestay_schemas.retention_action import Churn
 from forestay_schemas.types import Rung
 
@@ -23,7 +25,10 @@ SHOP: Final = catalogue(
     policy={"exploration": 0.6, "margin": 0.3},
     holdout=0.05,
 )
-FUNCTION: Final = "margin-after-cost/1"
+FUNCTION: Final = "net-margin/1"
+_NOTHING_CAME: Final = Fragments(
+    returned=False, orders=0, revenue=0.0, refunded=0.0, margin=0.0, cost=0.0, feedback={}
+)
 
 
 def decisions(users: int, each: int = 2, shop: Catalogue = SHOP) -> list[Decision]:
@@ -36,17 +41,17 @@ def outcomes(made: Iterable[Decision], effects: dict[str | None, float], seed: i
     """Returns an outcome for each decision: the offer's effect on the user's spend, plus noise."""
     generator = np.random.default_rng(seed)
     return [
-        {
-            "decision_id": one.decision_id,
-            "user_id": one.user_id,
-            "offer_id": one.offer_id,
-            "decided_at": one.decided_at.isoformat(),
-            "matured_at": "2026-03-01T00:00:00.000Z",
-            "horizon_days": 7.0,
-            "function": FUNCTION,
-            "reward": effects[one.offer_id] * one.features["spend_180d"] / 100 + float(generator.normal(0, 1)),
-            "fragments": {"returned": False, "orders": 0, "revenue": 0.0, "margin": 0.0, "cost": 0.0, "feedback": {}},
-        }
+        DecisionOutcome(
+            decision_id=one.decision_id,
+            user_id=one.user_id,
+            offer_id=one.offer_id,
+            decided_at=one.decided_at,
+            matured_at=one.decided_at + timedelta(days=28),
+            horizon_days=28,
+            function=FUNCTION,
+            reward=effects[one.offer_id] * one.features["spend_180d"] / 100 + float(generator.normal(0, 1)),
+            fragments=_NOTHING_CAME,
+        ).model_dump(mode="json")
         for one in made
     ]
 

@@ -136,9 +136,12 @@ def test_what_is_immature_or_repeated_is_counted(tmp_path: Path) -> None:
     made = decisions(50)
     came = outcomes(made, EFFECTS)
     stranger = {**came[0], "decision_id": "of-another-day"}
+    came[20] = {**came[20], "complete": False}
     path = write_lines(tmp_path / "log.jsonl", [*made, made[0]], [*came[10:], stranger])
     left = found(ope("--log", path, "--policy", "logged", "--json"))["left_out"]
-    assert (left["immature"], left["repeats"], left["outcomes_without_decision"]) == (10, 1, 1)
+    assert left | {"no_choice": 0} == {
+        "immature": 10, "forgotten": 1, "no_choice": 0, "outcomes_without_decision": 1, "repeats": 1,
+    }  # fmt: skip
 
 
 def test_a_person_reads_a_table_and_the_page_has_no_foreign_script(log: Path, tmp_path: Path) -> None:
@@ -159,10 +162,10 @@ def test_two_reward_functions_are_no_one_scale(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "log.jsonl", made, came)
     result = ope("--log", path, "--policy", "logged")
     assert result.exit_code == 1
-    assert "say --reward-function; there are margin-after-cost/1 (299), other/1 (1)" in _words(result)
+    assert "say --reward-function; there are net-margin/1 (299), other/1 (1)" in _words(result)
     assert ope("--log", path, "--policy", "logged", "--reward-function", FUNCTION).exit_code == 0
     unknown = ope("--log", path, "--policy", "logged", "--reward-function", "x")
-    assert "--reward-function x: there are margin" in _words(unknown)
+    assert "--reward-function x: there are net-margin" in _words(unknown)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +213,9 @@ def test_wrong_flags_are_told(log: Path) -> None:
     assert "--at-least much: a value, or the word logged" in _words(
         ope("--log", log, "--policy", "logged", "--at-least", "much")
     )
-    assert "by name there are logged, uniform, nothing" in _words(ope("--log", log, "--policy", "best"))
+    best = ope("--log", log, "--policy", "best")
+    assert "by name there are logged, uniform, nothing" in _words(best)
+    assert best.exit_code == 2
 
 
 def _words(result: Result) -> str:

@@ -100,7 +100,9 @@ def test_what_is_no_such_log_is_told(men: Path, was: str, becomes: str, message:
 
 
 def test_other_names_and_policies_are_told(men: Path) -> None:
-    assert "policies for Open Bandit are random and bts" in ope("--log", men, "--policy", "uniform").stderr
+    unknown = ope("--log", men, "--policy", "uniform")
+    assert "policies for Open Bandit are random and bts" in unknown.stderr
+    assert unknown.exit_code == 2
     other = men.rename(men.with_name("log.csv"))
     assert "is called all.csv, men.csv, women.csv" in " ".join(ope("--log", other, "--policy", "bts").stderr.split())
     assert "name one --log" in ope("--log", other, "--log", other, "--policy", "bts").stderr

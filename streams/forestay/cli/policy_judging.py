@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from forestay.catalogue_file import load_catalogue
 from forestay.cli.console import console, printable, table
 from forestay.cli.progress import progress
-from forestay.core.errors import ForestayError
+from forestay.core.errors import ForestayError, UsageError
 from forestay_training.offpolicy import open_bandit
 from forestay_training.offpolicy.assess import Way, assess
 from forestay_training.offpolicy.catalogue_policy import reweigh
@@ -72,9 +72,9 @@ def judge(asked: Asked) -> dict[str, Any]:
 
 def _open_bandit(asked: Asked) -> Given:
     if len(asked.log) > 1:
-        raise ForestayError("a log of Open Bandit is one file: name one --log")
+        raise UsageError("a log of Open Bandit is one file: name one --log")
     if asked.reward_function is not None:
-        raise ForestayError("--reward-function: the reward of Open Bandit is the click")
+        raise UsageError("--reward-function: the reward of Open Bandit is the click")
     read = open_bandit.read(asked.log[0])
     if asked.policy == "logged":
         if read.log.logging is None:
@@ -98,7 +98,7 @@ def _candidate(policy: str, own: OwnLog) -> tuple[Log, Matrix]:
     if policy in NAMED:
         return own.log, NAMED[policy](own.log)
     if Path(policy).suffix not in _CATALOGUES:
-        raise ForestayError(f"--policy {policy}: a catalogue is a .yaml file; by name there are logged, {_names()}")
+        raise UsageError(f"--policy {policy}: a catalogue is a .yaml file; by name there are logged, {_names()}")
     return reweigh(own.log, own.decisions, load_catalogue(Path(policy)))
 
 

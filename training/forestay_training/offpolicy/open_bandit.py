@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import yaml
 
-from forestay.core.errors import ForestayError
+from forestay.core.errors import ForestayError, UsageError
 from forestay_training.offpolicy.log import Log, Matrix, Vector, Whole
 
 #: As in the published figure: the policy's probabilities are shares of so many simulations.
@@ -37,13 +37,13 @@ class OpenBandit(NamedTuple):
         """Returns the probabilities (N, items) of `random` or `bts`.
 
         Raises:
-            ForestayError: it is neither.
+            UsageError: it is neither.
         """
         if policy == "random":
             return np.full(self.log.offered.shape, 1 / len(self.log.actions))
         if policy == "bts":
             return thompson(self.campaign)[self.place]
-        raise ForestayError(f"--policy {policy}: policies for Open Bandit are {' and '.join(POLICIES)}")
+        raise UsageError(f"--policy {policy}: policies for Open Bandit are {' and '.join(POLICIES)}")
 
 
 def read(path: Path) -> OpenBandit:

@@ -28,18 +28,21 @@ class OwnLog(NamedTuple):
 def own_log(records: Records, function: str | None = None) -> OwnLog:
     """Joins decisions and outcomes.
 
-    Left out and counted: decisions without an outcome, which are immature; decisions with nothing to choose, as of
-    the holdout or after all offers were suppressed, on which no policies differ; outcomes of decisions not read.
+    Left out and counted: decisions without an outcome, which are immature; those whose outcome was closed early, as
+    the user was forgotten; decisions with nothing to choose, as of the holdout or where all offers were suppressed:
+    there policies do not differ; outcomes of decisions not read.
 
     Raises:
         ForestayError: nothing is left, rewards are of several functions, or propensities are no probabilities.
     """
     function = _function(records.outcomes, function)
-    outcomes = {key: outcome for key, outcome in records.outcomes.items() if outcome.function == function}
+    told = {key: outcome for key, outcome in records.outcomes.items() if outcome.function == function}
+    outcomes = {key: outcome for key, outcome in told.items() if outcome.complete}
     mature = [records.decisions[key] for key in sorted(records.decisions) if key in outcomes]
     chosen = [decision for decision in mature if len(decision.candidates) > 1]
     left_out = {
-        "immature": len(records.decisions) - len(mature),
+        "immature": len(records.decisions.keys() - told.keys()),
+        "forgotten": len(records.decisions.keys() & (told.keys() - outcomes.keys())),
         "no_choice": len(mature) - len(chosen),
         "outcomes_without_decision": len(records.outcomes.keys() - records.decisions.keys()),
         "repeats": records.repeats,

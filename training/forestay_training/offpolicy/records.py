@@ -60,7 +60,10 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What came of a decision by the end of its horizon: the fields that are needed of `retention-outcomes`."""
+    """What came of a decision: the fields that are needed of `retention-outcomes`.
+
+    `complete` is false where it was closed before its horizon ended.
+    """
 
     decision_id: str
     function: str
