@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from forestay.core.errors import ForestayError
+from forestay.core.errors import UsageError
 from forestay_training.experiments import sequential
 from forestay_training.experiments.always_valid import half_width
 from forestay_training.experiments.arrays import Floats
@@ -219,8 +219,11 @@ def test_a_plan_with_one_look_is_the_text_books() -> None:
 
 @pytest.mark.parametrize(
     ("metric", "lift"),
-    [(share(1.5), 0.1), (share(0.3), 0.0), (share(0.9), 0.2), (Baseline(0.0, 1.0, 0.0, None, 28), 0.2)],
+    [
+        *((share(1.5), 0.1), (share(0.3), 0.0), (share(0.9), 0.2)),
+        *((Baseline(0.0, 1.0, 0.0, None, 28), 0.2), (Baseline(5.0, 0.0, 0.0, None, 28), 0.2)),
+    ],
 )
 def test_a_plan_without_a_question_is_refused(metric: Baseline, lift: float) -> None:
-    with pytest.raises(ForestayError, match=r"rate|lift"):
+    with pytest.raises(UsageError, match=r"rate|lift|vary"):
         plan(metric, Design(lift))

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import typer
-
 from forestay.catalogue_file import load_catalogue
 from forestay.cli.console import console, print_json, table
 from forestay.cli.progress import progress
@@ -58,12 +56,9 @@ def plan(metric: Baseline, design: Design, *, as_json: bool) -> None:
     """Prints sizes, days and the power curve.
 
     Raises:
-        typer.BadParameter: metric and lift make no sense together.
+        UsageError: metric and lift make no sense together.
     """
-    try:
-        found = planning.plan(metric, design)
-    except ForestayError as error:
-        raise typer.BadParameter(str(error)) from error
+    found = planning.plan(metric, design)
     if as_json:
         print_json(found)
         return

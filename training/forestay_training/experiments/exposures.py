@@ -158,6 +158,9 @@ def _outcomes(log: Log, exposing: set[str], acted: set[str]) -> _Came:
     horizons: set[float] = set()
     latest = 0
     for outcome in log.outcomes():
+        if not outcome.complete:
+            # It says when it would have matured, and was closed before: it is missing, like one that was not written.
+            continue
         latest = max(latest, to_milliseconds(outcome.matured_at))
         if outcome.decision_id in exposing or outcome.decision_id in acted:
             found.setdefault(outcome.decision_id, outcome)

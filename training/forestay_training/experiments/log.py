@@ -58,6 +58,7 @@ class Outcome(msgspec.Struct, frozen=True):
     matured_at: datetime
     horizon_days: float
     fragments: Fragments
+    complete: bool = True
 
 
 class Topics(NamedTuple):

@@ -26,7 +26,8 @@ class Metric(NamedTuple):
 
 #: One of these is the primary metric, by the experiment's plan; the others are secondary.
 METRICS: Final = (
-    Metric("returned", "users who ordered again", 1, 1),
+    Metric("ordered", "users who ordered", 1, 1),
+    Metric("returned", "users who came back", 1, 1),
     Metric("net_margin", "margin less cost, a user", 2, 1, winsorised=True),
     Metric("orders", "orders a user", 1, 1),
     Metric("revenue", "revenue a user", 1, 1, winsorised=True),
@@ -84,6 +85,8 @@ def _columns(exposures: Exposures, metric: Metric) -> tuple[Floats, Floats | Non
     columns = exposures.columns
     if metric.name == "net_margin":
         return columns["margin"] - columns["cost"], None
+    if metric.name == "ordered":
+        return np.minimum(columns["orders"], 1.0), None
     if metric.name == "basket":
         return columns["revenue"], columns["orders"]
     return columns[metric.name], None

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from forestay.core.errors import ForestayError
+from forestay.core.errors import UsageError
 from forestay_training.experiments.baseline import Baseline
 from forestay_training.experiments.sequential import bounds, crossing, spent
 
@@ -37,7 +37,7 @@ def plan(metric: Baseline, design: Design) -> dict[str, Any]:
     Arms are of one size, and each is compared with the control at alpha / (arms - 1).
 
     Raises:
-        ForestayError: there is nothing to find, or the metric has no such mean.
+        UsageError: there is nothing to find, or the metric has no such mean.
     """
     _check(metric, design)
     alpha = design.alpha / (design.arms - 1)
@@ -62,11 +62,13 @@ def plan(metric: Baseline, design: Design) -> dict[str, Any]:
 
 def _check(metric: Baseline, design: Design) -> None:
     if metric.deviation is None and not 0 < metric.mean < 1:
-        raise ForestayError("a rate lies between 0 and 1: give --deviation for the mean of anything else")
+        raise UsageError("a rate lies between 0 and 1: give --deviation for the mean of anything else")
+    if metric.deviation == 0:
+        raise UsageError("a metric that does not vary needs no experiment: give the --deviation there is")
     if design.lift == 0 or metric.mean == 0:
-        raise ForestayError("neither mean nor lift may be 0: there would be nothing to find")
+        raise UsageError("neither mean nor lift may be 0: there would be nothing to find")
     if not _possible(metric, design.lift):
-        raise ForestayError(f"a lift of {design.lift:+.0%} takes a rate of {metric.mean} out of 0 to 1")
+        raise UsageError(f"a lift of {design.lift:+.0%} takes a rate of {metric.mean} out of 0 to 1")
 
 
 def _possible(metric: Baseline, lift: float) -> bool:

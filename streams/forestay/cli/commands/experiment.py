@@ -48,8 +48,9 @@ def plan(
         ),
     ] = None,
     metric: Annotated[
-        Literal["returned", "net_margin"], typer.Option(help="Which, of the log.", rich_help_panel=_METRIC)
-    ] = "returned",
+        Literal["ordered", "returned", "net_margin"],
+        typer.Option(help="Which, of the log.", rich_help_panel=_METRIC),
+    ] = "ordered",
     mean: Annotated[
         float | None, typer.Option(help="Of the metric as it is now.", show_default=False, rich_help_panel=_METRIC)
     ] = None,

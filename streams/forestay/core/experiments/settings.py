@@ -59,7 +59,7 @@ class Plan(_Part):
     users: int = Field(ge=100, le=10**9, description="matured users of all arms at which the last look is taken")
     look_days: float = Field(default=7, ge=1, le=365, description="from one look to the next")
     alpha: float = Field(default=0.05, gt=0, lt=0.5, description="chance of a false discovery in the primary metric")
-    primary: Literal["returned", "net_margin"] = "returned"
+    primary: Literal["ordered", "returned", "net_margin"] = "ordered"
     limits: dict[Literal["complaints", "contacts", "cost"], float] = Field(
         default_factory=lambda: {"complaints": 0.0},
         validate_default=True,
