@@ -3,9 +3,9 @@
 import json
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue, model_validator
 
-from forestay_schemas.types import EventName, FiniteFloat, Identifier, Integral, Label, Timestamp
+from forestay_schemas.types import ConsentName, EventName, FiniteFloat, Identifier, Integral, Label, Timestamp
 
 #: A record's `properties` may take this many bytes as JSON: enough for a product's attributes, too small
 #: for one user to fill a worker's memory.
@@ -16,6 +16,17 @@ _OF_ONE_ITEM = ("item_id", "item_name", "category", "brand", "price", "quantity"
 
 UnitPrice = Annotated[FiniteFloat, Field(ge=0, le=1e9)]
 Quantity = Annotated[int, Field(ge=1, le=1_000_000), Integral]
+
+
+_NAMES = (*EventName, *ConsentName)
+
+
+def _one_of_ours(value: Any) -> Any:
+    """Refuses other names at once: a union would list what is wrong by each of its parts."""
+    if value not in _NAMES:
+        message = f"should be one of {', '.join(_NAMES)}"
+        raise ValueError(message)
+    return value
 
 
 class Item(BaseModel):
@@ -45,7 +56,7 @@ class ClickEvent(BaseModel):
     `event_id`, `user_id`, `event` and `ts` are required. An event id counts once, whatever is sent twice.
     Lines of one order share `order_id`, and the order counts once. An event's item is named at the top level,
     or several in `items`. `anonymous_id` says that this id and the user are one. Unknown fields move to
-    `properties`.
+    `properties`. Of `consent_granted` and `consent_withdrawn` the `channel` is what may, or may not, be used.
     """
 
     # Unknown fields are taken and moved, so nothing is left to forbid: by the JSON Schema they are welcome.
@@ -55,7 +66,7 @@ class ClickEvent(BaseModel):
 
     event_id: Identifier
     user_id: Identifier
-    event: EventName
+    event: Annotated[EventName | ConsentName, BeforeValidator(_one_of_ours)]
     ts: Timestamp
     session_id: Identifier | None = None
     anonymous_id: Identifier | None = None

@@ -55,6 +55,9 @@ class Decision(Contract):
 
     `features` holds the values the policy used, `feature_hash` names the model's whole input. `kind` and `channel`
     are those of the offer chosen, and `marketing` says whether it counts in caps; null and false without an offer.
+    With `held_until` the action waits for the end of quiet hours; a decision of the kind `release` then tells, in
+    `releases`, which decision's action goes out, or why it does not. `timezone` is the zone in which quiet hours were
+    judged.
     """
 
     decision_id: Identifier
@@ -77,3 +80,6 @@ class Decision(Contract):
     channel: Label | None = None
     marketing: bool = False
     budgets: tuple[BudgetDraw, ...] = ()
+    held_until: Timestamp | None = None
+    releases: Identifier | None = None
+    timezone: Label | None = None

@@ -44,6 +44,13 @@ class EventName(StrEnum):
     ADD_PAYMENT_INFO = "add_payment_info"
 
 
+class ConsentName(StrEnum):
+    """What a user says of a channel by which they may be met: no event of the shop, and no feature counts it."""
+
+    GRANTED = "consent_granted"
+    WITHDRAWN = "consent_withdrawn"
+
+
 class ActionKind(StrEnum):
     """The families of retention action."""
 
@@ -64,11 +71,12 @@ class Rung(StrEnum):
 
 
 class TriggerKind(StrEnum):
-    """What made the user worth a score."""
+    """What made the user worth a score; at a release an action that waited is judged again."""
 
     EVENT = "event"
     SILENCE = "silence"
     PATTERN = "pattern"
+    RELEASE = "release"
 
 
 def rfc3339(moment: datetime) -> str:

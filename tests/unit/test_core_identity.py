@@ -543,3 +543,21 @@ def test_a_state_with_any_one_wrong_byte_stops_no_worker(wrong: bytes) -> None:
         node.give(encode_identity(msgspec.structs.replace(move, state=state)))
         node.click(event(10, "u", 30, event="purchase"))
         node.core.checkpoint(0, 0)
+
+
+def test_words_of_consent_follow_an_id_to_its_user() -> None:
+    """Those said before it left, in its state, and those said after, one by one."""
+    withdrawn: dict[str, Any] = {"event": "consent_withdrawn", "channel": "email"}
+    node = Node()
+    node.click(event(1, "a"), event(2, "a", 1, **withdrawn))
+    node.give(ASK)
+    (move,) = node.commit()
+    (forward,) = node.click(event(3, "a", 2, event="consent_granted", channel="sms")).identity
+    taken = Node()
+    taken.click(event(4, "u", 0, event="consent_granted", channel="email"))
+    taken.give(move, forward)
+    words = [(one.channel, one.ts, one.granted) for one in taken.user("u").consents]
+    assert words == [("email", START + HOUR, False), ("sms", START + 2 * HOUR, True)]
+    assert taken.user("u").applied == 1
+    unknown = forward.value.replace(b"\xcd\x03\xe8", b"\xcd\x03\xe7") if forward.value else b""
+    assert codes(taken.give(OutputRecord(b"u", unknown))) == [b"identity"]

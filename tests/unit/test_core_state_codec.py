@@ -135,7 +135,7 @@ def sections(*content: tuple[int, bytes]) -> bytes:
         (numbers(253_370_764_800_000), "the moment 253370764800000"),
         (numbers(0, 0, -1), "holds -1"),
         (numbers(0, 0, 0, -1), "holds -1"),
-        (numbers(0, 0, 0, 0, 0, 4_096), "holds 4096"),
+        (numbers(0, 0, 0, 0, 0, 16_384), "holds 16384"),
         (numbers(0, 0, 0, 0, 0, 1, 33), "holds 33"),
         (numbers(0, 0, 0, 0, 0, 4, 1), "the moment -1"),
         (numbers(0, 0, 0, 0, 0, 16, 1) + b"\xff", "no UTF-8"),

@@ -59,7 +59,7 @@ def test_event_names_are_the_designs_and_in_their_stored_order() -> None:
     assert list(EventName) == [*browsing, *buying, "login", "sign_up", "review", "contact_support", *further]
     assert set(ActionKind) == {"recommendation", "promotion", "loyalty", "outreach", "message", "review_risk"}
     assert list(Rung) == ["model", "cached", "rule"]
-    assert list(TriggerKind) == ["event", "silence", "pattern"]
+    assert list(TriggerKind) == ["event", "silence", "pattern", "release"]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_output_contracts_refuse_unknown_fields_at_every_level(index: int) -> No
 
 
 #: Fields of decisions that older recordings do not have.
-OF_LATER = {"kind", "channel", "marketing", "experiments", "budgets"}
+OF_LATER = {"kind", "channel", "marketing", "experiments", "budgets", "held_until", "releases", "timezone"}
 
 
 @pytest.mark.parametrize("index", [0, 1])

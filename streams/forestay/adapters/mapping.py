@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from forestay.adapters.paths import check_path
 from forestay.adapters.values import EPOCH_UNITS, RFC3339
-from forestay_schemas.types import EventName
+from forestay_schemas.types import ConsentName, EventName
 
 #: What names an item; the top level of an event and each of its items have them alike.
 ITEM_FIELDS: Final = ("item_id", "item_name", "category", "brand", "price", "quantity")
@@ -123,7 +123,7 @@ def _check_events(source: Source) -> Source:
     named = list((source.values or {}).values())
     if "constant" in source.model_fields_set:
         named.append(str(source.constant))
-    known = {str(name) for name in EventName}
+    known = {str(name) for name in (*EventName, *ConsentName)}
     unknown = sorted({name for name in named if name is not None} - known)
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: not an event of ours; these are: {', '.join(sorted(known))}")

@@ -7,7 +7,7 @@ from mypy_extensions import i64, mypyc_attr
 from forestay.core.hashing import hash64, hash_bytes
 from forestay.core.units import MAX_AMOUNT, to_milliseconds, to_minor_units
 from forestay_schemas.click_event import ClickEvent
-from forestay_schemas.types import EventName
+from forestay_schemas.types import ConsentName, EventName
 
 #: Event names by their code. The order is part of the state record and of the model's input: append only.
 EVENT_NAMES: Final[tuple[EventName, ...]] = tuple(EventName)
@@ -16,6 +16,14 @@ ADD_TO_CART: Final[i64] = EVENT_CODES["add_to_cart"]
 REMOVE_FROM_CART: Final[i64] = EVENT_CODES["remove_from_cart"]
 PURCHASE: Final[i64] = EVENT_CODES["purchase"]
 REFUND: Final[i64] = EVENT_CODES["refund"]
+
+#: Words of consent stand behind all events: they touch no family, no pattern and no clock of silence.
+CONSENT_GRANTED: Final = 1_000
+CONSENT_WITHDRAWN: Final = 1_001
+_CONSENT_CODES: Final[dict[str, int]] = {
+    ConsentName.GRANTED.value: CONSENT_GRANTED,
+    ConsentName.WITHDRAWN.value: CONSENT_WITHDRAWN,
+}
 
 #: Stands for a moment that never was.
 NEVER: Final = -1
@@ -53,6 +61,7 @@ class Event:
 
     __slots__ = (
         "anonymous_id",
+        "channel",
         "country",
         "counts",
         "currency",
@@ -105,6 +114,12 @@ class Event:
         self.country = country
         self.timezone = timezone
         self.currency = currency
+        #: That of a word of consent; of events it is not kept.
+        self.channel: str | None = None
+
+    def is_consent(self) -> bool:
+        """Says whether this is a word of consent, and no event that counts."""
+        return self.kind >= CONSENT_GRANTED
 
 
 def _order(kind: i64, order_id: str) -> int:
@@ -118,10 +133,11 @@ def _order(kind: i64, order_id: str) -> int:
 
 def from_contract(click: ClickEvent) -> Event:
     """Returns the core's view of a validated contract record: the reference of the fast decoder."""
-    return Event(
+    consent = _CONSENT_CODES.get(click.event, NEVER)
+    event = Event(
         click.event_id.encode(),
         click.user_id,
-        EVENT_CODES[click.event],
+        EVENT_CODES[click.event] if consent == NEVER else consent,
         to_milliseconds(click.ts),
         [line_item(*fields) for fields in _items(click)],
         click.order_id,
@@ -130,6 +146,9 @@ def from_contract(click: ClickEvent) -> Event:
         click.timezone,
         click.currency,
     )
+    if consent != NEVER:
+        event.channel = click.channel
+    return event
 
 
 def line_item(

@@ -24,8 +24,10 @@ from forestay.core.errors import DeadLetter, FloodError, StateError
 from forestay.core.event import EVENT_NAMES, NEVER, Event
 from forestay.core.feature_stream import FeatureWriter
 from forestay.core.flood import FloodGuard
+from forestay.core.hearing import check_word, hear
 from forestay.core.identity.identities import Identities
 from forestay.core.identity.identity_record import Ask, IdentityRecord, Move, decode_identity
+from forestay.core.identity.places import check_place
 from forestay.core.record import OutputRecord, Record
 from forestay.core.record_batch import BatchRecord
 from forestay.core.rewards.feedback import decode_feedback
@@ -239,8 +241,7 @@ class Partition:
 
     def _apply_event(self, event: Event, offset: i64, topic: str) -> None:
         ts = event.ts
-        if event.anonymous_id is not None:
-            self._check_place(event.user_id)
+        self._check_place(event)
         if ts > self._waking.clock or self._waking.is_anyone_due():
             self._advance(ts, topic, offset)
         oldest = self.watermark - self._lateness
@@ -251,22 +252,29 @@ class Partition:
             if offset <= state.offset:
                 return
             state = self._still_known(user_id, state, ts, oldest)
-        if ts < oldest:
+        if event.is_consent():  # however late: a withdrawal is heeded
+            check_word(event)
+        elif ts < oldest:
             self._too_late(state, event, offset, oldest)
             return
         if state is None:
             state = self.users.new(user_id)
         state.offset = offset
         self.users.touch(user_id)
-        if self._deduplicate and self._was_seen(state, event):
+        self._count(state, event, topic, offset)
+
+    def _count(self, state: UserState, event: Event, topic: str, offset: i64) -> None:
+        if self._deduplicate and not event.is_consent() and self._was_seen(state, event):
             return
         if state.identity is not None and state.identity.moved:
             forward = self._identities.forward(state, event, offset)
             if forward is not None:
                 self._identity.append(forward)
-            return
-        apply_event(state, event, self._lateness)
-        self._take_in(state, event, topic, offset)
+        elif event.is_consent():
+            hear(state, event)
+        else:
+            apply_event(state, event, self._lateness)
+            self._take_in(state, event, topic, offset)
 
     def _was_seen(self, state: UserState, event: Event) -> bool:
         """Says whether the event came before, and remembers that it came."""
@@ -277,11 +285,11 @@ class Partition:
         return False
 
     def _still_known(self, user_id: str, state: UserState, ts: i64, oldest: i64) -> UserState | None:
-        """Returns the state as it is at `ts`, None if the user is forgotten by then."""
+        """Returns the state as it is at `ts`: of a user forgotten by then what is kept for ever, None if nothing."""
         if state.last_ts != NEVER and ts - state.last_ts > self._idle and not is_leaving(state.identity):
             # Too long ago: the user comes back as a new one, whether or not the timer has come by.
             self._waking.evict(user_id, state)
-            return None
+            return self.users.get(user_id)
         state.event_ids.forget(oldest)
         return state
 
@@ -308,19 +316,14 @@ class Partition:
             )
             self._deciding.ask(user_id, state, ts, self.clock, trigger)
 
-    def _check_place(self, user_id: str) -> None:
+    def _check_place(self, event: Event) -> None:
         """Makes sure that another partition would find this user here: the answer to an ask goes there."""
-        if self._place is None or not self._rules.merge_identities:
-            return
-        place = self._place(user_id.encode())
-        if place != self.number:
-            raise DeadLetter(
-                "wrong_partition",
-                f"the user names another id and is in partition {self.number}, not in {place}: topics.partitioner"
-                " must be what the producers of the clickstream use, or engine.merge_identities be false",
-            )
+        if event.anonymous_id is not None and self._place is not None and self._rules.merge_identities:
+            check_place(self.number, self._place(event.user_id.encode()))
 
     def _advance(self, clock: i64, topic: str, offset: i64) -> None:
+        if clock >= self._deciding.must_settle_before:  # what this batch holds back until then is not known yet
+            raise _UnfinishedError
         oldest = self.watermark - self._lateness
         if not self._waking.advance(clock, oldest, self._most_woken, Coordinates(topic, offset)):
             raise _UnfinishedError
@@ -351,8 +354,11 @@ class Partition:
             if self._identities.is_new(record, offset):
                 state = self.users.get(record.user)
                 assert state is not None  # noqa: S101 - it has just taken the record in
-                count_event(state, event)
-                self._take_in(state, event, topic, offset)
+                if event.is_consent():
+                    hear(state, event)
+                else:
+                    count_event(state, event)
+                    self._take_in(state, event, topic, offset)
 
     # -- settle --------------------------------------------------------------------------------------
 

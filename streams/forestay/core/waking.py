@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 from mypy_extensions import i64
 
-from forestay.core.clock.schedule import Schedule
+from forestay.core.clock.schedule import Schedule, held_due
 from forestay.core.clock.timers import SHORTEST
 from forestay.core.decision.deciding import Deciding
 from forestay.core.event import NEVER, Event
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rewards.rewards import Rewards
 from forestay.core.rules import Rules
+from forestay.core.state.consent import kept_for_ever
+from forestay.core.state.held import Held
 from forestay.core.state.user_state import UserState
 from forestay.core.units import MINUTE
 from forestay.core.users import Users
@@ -118,9 +120,13 @@ class Waking:
         if due - state.last_ts > self._rules.idle:
             self.evict(user_id, state)
             return
+        held = _released(state, due)
         kind, name = TriggerKind.SILENCE, None
         if state.patterns is not None and self._schedule.pattern(state) == due:
             kind, name = TriggerKind.PATTERN, "+".join(state.patterns.fire(due, self._rules.patterns))
+        if held is not None:
+            # A user has one decision a moment: what else is due then has been seen to.
+            kind, name = TriggerKind.RELEASE, None
         if state.patterns is not None:
             state.patterns.forget(oldest, self._rules.patterns)
             if state.patterns.is_empty():
@@ -135,12 +141,26 @@ class Waking:
                 partition=self._number,
                 offset=source.offset,
             )
-            self._deciding.ask(user_id, state, due, self.clock, trigger)
+            self._deciding.ask(user_id, state, due, self.clock, trigger, held)
         self._users.timers.arm(user_id, state, self._schedule.due(state))
 
     def evict(self, user_id: str, state: UserState) -> None:
-        """Forgets a user; what this batch is to decide about them is decided as if they were still known."""
+        """Forgets a user; what this batch is to decide about them is decided as if they were still known.
+
+        Of one who has withdrawn consent this is kept: who comes back after years is not to be asked again.
+        """
         self._users.remove(user_id)
         self._users.touch(user_id)
         self._rewards.abandon(user_id, state)
+        if kept_for_ever(state.consents):
+            self._users.new(user_id).consents = state.consents
         self._deciding.evicted(user_id, state)
+
+
+def _released(state: UserState, due: i64) -> Held | None:
+    """Takes from the state what waits until `due`, None if nothing does."""
+    if not state.held or held_due(state) != due:
+        return None
+    first = state.held[0]
+    state.held = state.held[1:]
+    return first

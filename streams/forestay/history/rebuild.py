@@ -77,7 +77,10 @@ class _Happened(NamedTuple):
 
 def _events(history: Iterable[Told]) -> Iterator[_Happened]:
     for told in sorted(history, key=_order):
-        yield _Happened(event_of(told.value, None), told)
+        event = event_of(told.value, None)
+        # Consent is no part of the features, and what a state knows of it stays.
+        if not event.is_consent():
+            yield _Happened(event, told)
 
 
 def _order(told: Told) -> tuple[bool, int, bytes]:

@@ -1,4 +1,4 @@
-"""When a user is to be looked at next: for a silence, a trigger's pattern, a decision's outcome, or to be evicted."""
+"""When a user is to be looked at next: for a silence, a pattern, a held action, an outcome, or to be evicted."""
 
 from mypy_extensions import i64
 
@@ -8,6 +8,19 @@ from forestay.core.families.sessions import SessionsPart
 from forestay.core.feature_set import FeatureSet
 from forestay.core.patterns.patterns import PatternRules
 from forestay.core.state.user_state import UserState
+
+
+def held_due(state: UserState) -> i64:
+    """Returns when the user's first held action is to be judged again, `NEVER` if none waits.
+
+    After the last decision in any case, since a user's decisions have increasing moments.
+    """
+    if not state.held:
+        return NEVER
+    until: i64 = state.held[0].until
+    if until <= state.scored_ts:
+        return state.scored_ts + 1
+    return until
 
 
 class Schedule:
@@ -57,4 +70,7 @@ class Schedule:
         if due == NEVER:
             due = state.last_ts + self.idle + 1
         pattern = self.pattern(state)
-        return pattern if NEVER != pattern < due else due
+        if NEVER != pattern < due:
+            due = pattern
+        held = held_due(state)
+        return held if NEVER != held < due else due

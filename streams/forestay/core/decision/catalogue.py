@@ -9,10 +9,10 @@ from typing import Final, Self
 from pydantic import Field, JsonValue, field_serializer, model_validator
 
 from forestay.core.budget.budget import Budget
-from forestay.core.decision.guardrail_settings import Days, Guardrails, Money, Part, Share
+from forestay.core.decision.guardrail_settings import Days, Guardrails, Money, Part, ReviewRisk, Share, Switches
 from forestay.core.experiments.settings import Experiment, check_together
 from forestay.core.hashing import identifier
-from forestay_schemas.types import ActionKind, Identifier, Label, TriggerKind
+from forestay_schemas.types import ActionKind, Identifier, Label, Timestamp, TriggerKind
 
 #: A catalogue may hold this many offers; the policy looks at each for every decision.
 MAX_OFFERS: Final = 200
@@ -41,11 +41,29 @@ class Eligibility(Part):
     min_orders: int = Field(default=0, ge=0)
     min_spend: Money = 0.0
     countries: frozenset[str] | None = None
+    tiers: frozenset[Identifier] | None = None
+    margin_floor: Share | None = Field(
+        default=None, description="least margin an average basket keeps after the offer, as a share of it"
+    )
 
-    @field_serializer("triggers", "countries")
+    @field_serializer("triggers", "countries", "tiers")
     def _in_order(self, chosen: frozenset[str] | None) -> list[str] | None:
         """Writes sets in one order: the digest must be the same in every process."""
         return None if chosen is None else sorted(chosen)
+
+
+class Available(Part):
+    """Between which moments an offer may be made: from the first, until just before the last."""
+
+    begin: Timestamp | None = Field(default=None, alias="from")
+    until: Timestamp | None = None
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if self.begin is not None and self.until is not None and self.begin >= self.until:
+            message = "an offer must be available before it no longer is: `from` lies before `until`"
+            raise ValueError(message)
+        return self
 
 
 class Offer(Part):
@@ -60,6 +78,7 @@ class Offer(Part):
     cooldown_days: Days = Field(default=30, description="before the same offer may be repeated to a user")
     expires_after_hours: float = Field(default=72, gt=0, le=8760)
     transactional: bool = Field(default=False, description="about an order or a task of the user's, not marketing")
+    available: Available | None = None
     eligibility: Eligibility = Eligibility()
     payload: dict[str, JsonValue] = Field(default_factory=dict)
 
@@ -96,6 +115,11 @@ class Catalogue(Part):
     policy: PolicySettings = PolicySettings()
     #: Left out where there are none: the digest names what there is.
     experiments: list[Experiment] = Field(default_factory=list, max_length=100, exclude_if=lambda some: not some)
+    tiers: dict[Identifier, Money] = Field(
+        default_factory=dict, description="least spend ever of each tier of users; below all of them is none"
+    )
+    review_risk: ReviewRisk | None = None
+    switches: Switches = Switches()
 
     @model_validator(mode="after")
     def _unique_offers(self) -> Self:
@@ -129,6 +153,23 @@ class Catalogue(Part):
             if len(set(offer.budgets)) < len(offer.budgets):
                 raise ValueError(f"offer {offer.id} names a budget twice")
         return self
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        wanted = {tier for offer in self.offers for tier in offer.eligibility.tiers or ()}
+        if unknown := sorted(wanted - self.tiers.keys()):
+            message = f"offers are for tiers that `tiers` does not name: {', '.join(unknown)}"
+            raise ValueError(message)
+        stopped = self.switches.paused | self.switches.out_of_stock
+        if unknown := sorted(stopped - {offer.id for offer in self.offers}):
+            message = f"switches name what is no offer: {', '.join(unknown)}"
+            raise ValueError(message)
+        return self
+
+    def tier(self, spend: float) -> str | None:
+        """Returns the highest tier that a user of this spend has reached, None if none."""
+        reached = [(least, name) for name, least in self.tiers.items() if spend >= least]
+        return max(reached)[1] if reached else None
 
     def offer(self, offer_id: str | None) -> Offer | None:
         """Returns the offer of that id, None if there is none (any more)."""

@@ -6,35 +6,45 @@ from datetime import timedelta
 from forestay.core.budget.book import Book
 from forestay.core.decision.budgeting import afford
 from forestay.core.decision.catalogue import Catalogue
-from forestay.core.decision.guardrails import in_holdout, screen
+from forestay.core.decision.guardrails import ROOM, Room, Screen
 from forestay.core.decision.policy import cost, draw, weigh
-from forestay.core.decision.reasons import why
+from forestay.core.decision.reasons import why, why_so
+from forestay.core.decision.release import held_of
 from forestay.core.decision.situation import Situation
 from forestay.core.hashing import identifier
 from forestay.core.record import OutputRecord
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
+from forestay.core.state.held import Held, put_held
 from forestay.core.state.user_state import UserState
 from forestay.core.survival import Survival
-from forestay.core.units import HOUR, to_datetime
+from forestay.core.units import HOUR, to_datetime, to_milliseconds
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import Churn, ExperimentArm, PolicyStamp, RetentionAction
 from forestay_schemas.types import Rung
 
 
 def decide(
-    situation: Situation, contacts: Sequence[Contact], churn: Churn, catalogue: Catalogue, digest: str, *, book: Book
+    situation: Situation,
+    contacts: Sequence[Contact],
+    churn: Churn,
+    catalogue: Catalogue,
+    digest: str,
+    *,
+    book: Book,
+    room: Room = ROOM,
 ) -> Decision:
     """Returns the decision; changes nothing.
 
     `contacts` are those remembered of the user, oldest first; `digest` is `catalogue.digest()`, computed
-    once: it is the policy's version. `book` says what the partition may spend.
+    once: it is the policy's version. `book` says what the partition may spend, `room` whether an action may wait.
     """
-    allowed, suppressed = screen(situation, contacts, churn.probability, catalogue)
+    screen = Screen(situation, contacts, churn.probability, catalogue, room)
+    allowed, suppressed = screen.all()
     affordable = afford(allowed, situation, catalogue, book)
     candidates = weigh(affordable.offers, situation, churn.probability, catalogue, affordable.surcharges)
     chosen = candidates[draw(candidates, situation.decision_id, catalogue.policy.salt)]
-    holdout = in_holdout(situation.user_id, catalogue)
     offer = catalogue.offer(chosen.offer_id)
+    until = None if offer is None else screen.held_until(offer)
     return Decision(
         decision_id=situation.decision_id,
         user_id=situation.user_id,
@@ -42,27 +52,29 @@ def decide(
         trigger=situation.trigger,
         churn=churn,
         policy=PolicyStamp(name=catalogue.policy.name, version=digest, propensity=chosen.propensity),
-        holdout=holdout,
+        holdout=screen.holdout,
         candidates=candidates,
         suppressed=suppressed + affordable.suppressed,
         offer_id=chosen.offer_id,
         action_id=None if chosen.offer_id is None else identifier("action", situation.decision_id),
-        reasons=why(situation, churn, chosen, holdout),
+        reasons=[*why(situation, churn, chosen, screen.holdout), *why_so(situation, catalogue, screen.quiet, until)],
         features=situation.policy_features(),
         feature_hash=situation.input_hash(),
         kind=chosen.kind,
         channel=None if offer is None else offer.channel,
         marketing=offer is not None and offer.marketing,
         budgets=affordable.draws.get(chosen.offer_id, ()),
+        held_until=None if until is None else to_datetime(until),
+        timezone=None if screen.quiet is None else screen.quiet.zone,
     )
 
 
 def action_of(decision: Decision, catalogue: Catalogue) -> RetentionAction | None:
     """Returns the action a decision asks for, the same bytes whenever it is asked.
 
-    None if it asks for none, or if its offer has been taken out of the catalogue since.
+    None if it asks for none now, or if its offer has been taken out of the catalogue since.
     """
-    if decision.action_id is None:
+    if decision.action_id is None or decision.held_until is not None:
         return None
     offer = catalogue.offer(decision.offer_id)
     if offer is None:
@@ -96,12 +108,19 @@ def _score(churn: Churn, decided_at: int) -> Score:
     return Score(churn.probability, decided_at, churn.version, curve)
 
 
-def remember(state: UserState, decision: Decision, decided_at: int) -> None:
-    """Puts what a decision did, just made or found in the log, into the state; `decided_at` in milliseconds."""
+def remember(state: UserState, decision: Decision, decided_at: int, held: Held | None = None) -> None:
+    """Puts what a decision did, just made or found in the log, into the state; `decided_at` in milliseconds.
+
+    `held` is what it releases. A contact is remembered when its action goes out, not while it waits.
+    """
     state.scored_ts = max(state.scored_ts, decided_at)
     if decision.churn.rung is Rung.MODEL:
         state.score = _score(decision.churn, decided_at)
-    if decision.offer_id is not None:
+    if decision.held_until is not None:
+        until = to_milliseconds(decision.held_until)
+        again = held_of(decision, until) if held is None else Held(until, held.decision_id, held.decision)
+        state.held = put_held(state.held, again)
+    elif decision.offer_id is not None:
         state.contacts.append(_contact(decision, decision.offer_id, decided_at))
         if len(state.contacts) > MAX_CONTACTS:
             del state.contacts[0]

@@ -1,5 +1,8 @@
 """Reasons in codes and in words, for the people who must answer for an action."""
 
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.quiet_hours import Quiet
+from forestay.core.decision.review_risk import signals
 from forestay.core.decision.situation import Situation
 from forestay_schemas.decision import Candidate
 from forestay_schemas.retention_action import Churn, Factor, Reason
@@ -17,6 +20,8 @@ _BASE = "base"
 _WORTH_SAYING = 0.1
 #: As many factors are named on either side.
 _MOST_NAMED = 2
+#: Characters of a zone's name that are repeated: it comes from outside.
+_MOST_ZONE = 60
 
 
 def why(situation: Situation, churn: Churn, chosen: Candidate, holdout: bool) -> list[Reason]:
@@ -54,6 +59,37 @@ def _trigger(situation: Situation) -> Reason:
     usual = situation.feature("session_gap_mean_hours") / _DAY_HOURS
     rhythm = f"usually back after {_days(usual)}" if usual else "no rhythm known yet"
     return Reason(code="silence", text=f"silent for {_days(silence)}, {rhythm}")
+
+
+def why_so(situation: Situation, catalogue: Catalogue, quiet: Quiet | None, until: int | None) -> list[Reason]:
+    """Returns what else is to be said: signs of abuse, a zone that is none, and until when the action waits (ms)."""
+    reasons: list[Reason] = []
+    found = [] if catalogue.review_risk is None else signals(situation, catalogue.review_risk)
+    if found:
+        said = ", ".join(f"{one.name.replace('_', ' ')} {one.found:g}, more than {one.limit:g}" for one in found)
+        reasons.append(Reason(code="review_risk", text=f"nothing worth money until reviewed: {said}"))
+    if quiet is not None and quiet.unknown is not None:
+        text = f"the user's time zone {quiet.unknown[:_MOST_ZONE]!r} is none: quiet hours are those of {quiet.zone}"
+        reasons.append(Reason(code="unknown_timezone", text=text))
+    if until is not None:
+        reasons.append(_waits())
+    return reasons
+
+
+def why_released(churn: Churn, code: str | None, *, waits: bool) -> list[Reason]:
+    """Returns the reasons of a decision on an action that waited; `code` is of the rule that forbids it now."""
+    if code is not None:
+        return [
+            _risk(churn),
+            Reason(code="dropped", text=f"the action waited, and is not permitted any more: {code}"),
+        ]
+    if waits:
+        return [_risk(churn), _waits()]
+    return [_risk(churn), Reason(code="released", text="the quiet hours are over for which the action waited")]
+
+
+def _waits() -> Reason:
+    return Reason(code="held", text="the action waits for the end of the user's quiet hours")
 
 
 def _days(days: float) -> str:

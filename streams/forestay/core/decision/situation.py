@@ -5,6 +5,8 @@ from typing import NamedTuple
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.feature_set import FEATURE_NAMES
 from forestay.core.hashing import bytes_identifier, identifier
+from forestay.core.state.consent import Consent
+from forestay.core.state.held import Held
 from forestay_schemas.retention_action import Trigger
 
 _INDEX = {name: index for index, name in enumerate(FEATURE_NAMES)}
@@ -24,6 +26,7 @@ POLICY_FEATURES = (
 class Situation(NamedTuple):
     """A user to be scored and decided upon as of `now`; `clock` is when this became known (both milliseconds).
 
+    `held` is the action that waited until now, at a release.
     A snapshot nobody changes: what later events of the same batch do to the user must not reach a decision.
     """
 
@@ -34,6 +37,9 @@ class Situation(NamedTuple):
     trigger: Trigger
     country: str | None
     input: ModelInput
+    timezone: str | None = None
+    consents: tuple[Consent, ...] = ()
+    held: Held | None = None
 
     def feature(self, name: str) -> float:
         """Returns a rolling feature by name, as the model sees it."""

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 
 from forestay.core.errors import DeadLetter
-from forestay.core.event import EVENT_NAMES, NEVER, Event, LineItem
+from forestay.core.event import CONSENT_GRANTED, CONSENT_WITHDRAWN, EVENT_NAMES, NEVER, Event, LineItem
 from forestay.core.packing import MAX_NUMBER
 from forestay.core.record import OutputRecord
 from forestay_schemas.click_event import MAX_ITEMS
@@ -34,7 +34,7 @@ class ForwardedEvent(msgspec.Struct, array_like=True, frozen=True):
     """
 
     event_id: _Id
-    kind: Annotated[int, msgspec.Meta(ge=0, le=len(EVENT_NAMES) - 1)]
+    kind: Annotated[int, msgspec.Meta(ge=0, le=CONSENT_WITHDRAWN)]
     ts: Annotated[int, msgspec.Meta(ge=0, le=MAX_EPOCH_MILLISECONDS)]
     order: _Number
     counts: Annotated[int, msgspec.Meta(ge=0, le=1)]
@@ -43,6 +43,7 @@ class ForwardedEvent(msgspec.Struct, array_like=True, frozen=True):
     anonymous_id: _Id | None
     country: _Label | None
     timezone: _Label | None
+    channel: _Label | None = None
 
     def event(self, user_id: str) -> Event:
         """Returns the event, as one of `user_id`."""
@@ -57,6 +58,7 @@ class ForwardedEvent(msgspec.Struct, array_like=True, frozen=True):
             country=self.country,
             timezone=self.timezone,
         )
+        event.channel = self.channel
         event.order, event.counts, event.moved_from = self.order, self.counts, self.moved_from
         return event
 
@@ -106,6 +108,8 @@ def decode_identity(key: bytes | None, value: bytes | None) -> IdentityRecord:
         record: IdentityRecord = _decode(value or b"")
     except msgspec.DecodeError as error:
         raise DeadLetter("identity", f"no record of the identity topic: {error}") from error
+    if isinstance(record, Forward) and len(EVENT_NAMES) <= record.event.kind < CONSENT_GRANTED:
+        raise DeadLetter("identity", f"there is no event of code {record.event.kind}")
     if key != _key(record):
         raise DeadLetter("wrong_key", "the record's key is not the id it is for")
     if record.other == record.user:
@@ -126,6 +130,7 @@ def forwarded(event: Event) -> ForwardedEvent:
         event.anonymous_id,
         event.country,
         event.timezone,
+        event.channel,
     )
 
 

@@ -3,15 +3,17 @@
 from forestay.core.families.family import capped
 from forestay.core.patterns.patterns import PatternMemory, PatternRules
 from forestay.core.rewards.pending import merged
+from forestay.core.state.consent import merged as merged_consents
 from forestay.core.state.contact import MAX_CONTACTS, Contact
+from forestay.core.state.held import put_held
 from forestay.core.state.user_state import UserState
 
 
 def merge(into: UserState, other: UserState, name: str, patterns: PatternRules) -> None:
     """Takes `other`, the state of the id `name`, into `into`; `other` is not to be used after.
 
-    Features are those of the events of both. Of contacts all count, so caps and cooldowns are as strict as the
-    stricter of the two. Event ids and orders stay with the id they came with.
+    Features are those of the events of both. Of consent the newest word on each channel stands. All contacts count,
+    so caps and cooldowns are as strict as the stricter of the two. Event ids and orders stay with their id.
     """
     into.last_ts = max(into.last_ts, other.last_ts)
     into.applied = capped(into.applied + other.applied)
@@ -24,6 +26,9 @@ def merge(into: UserState, other: UserState, name: str, patterns: PatternRules) 
         into.patterns.merge(other.patterns, patterns)
     into.contacts = _contacts(into.contacts, other.contacts)
     into.pending = merged(into.pending, other.pending, name)
+    into.consents = merged_consents(into.consents, other.consents)
+    for one in other.held:
+        into.held = put_held(into.held, one)
     if other.score is not None and (into.score is None or other.score.ts > into.score.ts):
         into.score = other.score
     into.scored_ts = max(into.scored_ts, other.scored_ts)

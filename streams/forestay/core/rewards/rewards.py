@@ -10,8 +10,9 @@ from forestay.core.rewards.pending import MAX_PENDING, PendingReward
 from forestay.core.rewards.reward import KINDS, action_id_of, outcome
 from forestay.core.rules import Rules
 from forestay.core.state.user_state import UserState
-from forestay.core.units import to_minor_units
+from forestay.core.units import to_milliseconds, to_minor_units
 from forestay_schemas.action_feedback import ActionFeedback
+from forestay_schemas.retention_action import RetentionAction
 
 
 class Rewards:
@@ -58,6 +59,13 @@ class Rewards:
         pending = self._waiting(state, now)
         if pending is not None:
             _fill(pending, offer_id, cost)
+
+    def released(self, state: UserState, action: RetentionAction) -> None:
+        """Notes what an action costs that goes out later than it was decided; otherwise as `settle`."""
+        decided_at = to_milliseconds(action.decided_at)
+        for one in state.pending or ():
+            if one.decided_at == decided_at and one.offer_id == action.offer_id:
+                one.cost = to_minor_units(action.cost)
 
     def _waiting(self, state: UserState, now: i64) -> PendingReward | None:
         if not self._horizon:

@@ -18,8 +18,10 @@ from forestay.core.feature_set import FeatureSet
 from forestay.core.packing import MAX_NUMBER, RecordReader, RecordWriter
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rewards.pending import MAX_PENDING, read_pending
+from forestay.core.state.consent import read_consents, write_consents
 from forestay.core.state.contact import Score
 from forestay.core.state.contact_record import are_told_apart, read_contacts, read_sorts, write_contacts, write_sorts
+from forestay.core.state.held import read_held, write_held
 from forestay.core.state.identity import Identity, is_leaving
 from forestay.core.state.mark import PartitionMark, StateTopics
 from forestay.core.state.upgrade import upgraded
@@ -60,7 +62,9 @@ _ORDERS: Final = 256
 _CURVE: Final = 512
 _PENDING: Final = 1_024
 _SORTS: Final = 2_048
-_ALL: Final = 4_095
+_CONSENTS: Final = 4_096
+_HELD: Final = 8_192
+_ALL: Final = 16_383
 
 _encode_mark: Final = msgspec.msgpack.Encoder().encode
 _decode_mark: Final = msgspec.msgpack.Decoder(PartitionMark).decode
@@ -93,6 +97,10 @@ def encode_user(state: UserState, features: FeatureSet, oldest: i64, lateness: i
         writer.number(len(state.pending))
         for pending in state.pending:
             pending.write(writer, latest)
+    if state.consents:
+        write_consents(writer, state.consents, latest)
+    if state.held:
+        write_held(writer, state.held, latest)
     # Nobody asks for features of moments before the last decision.
     now = max(latest, state.scored_ts)
     parts = state.parts
@@ -141,6 +149,10 @@ def _decided(state: UserState) -> i64:
             present |= _CURVE
     if state.scored_ts != NEVER:
         present |= _SCORED
+    if state.consents:
+        present |= _CONSENTS
+    if state.held:
+        present |= _HELD
     return present
 
 
@@ -266,6 +278,10 @@ def _user(reader: RecordReader, features: FeatureSet) -> UserState:
     _read_known(reader, state, present)
     if present & _PENDING:
         state.pending = [read_pending(reader, latest) for _ in range(reader.count(MAX_PENDING))]
+    if present & _CONSENTS:
+        state.consents = read_consents(reader, latest)
+    if present & _HELD:
+        state.held = read_held(reader, latest)
     state.parts = features.read_parts(reader, latest)
     return state
 

@@ -8,8 +8,10 @@ from forestay.core.event import NEVER, Event
 from forestay.core.families.family import Part
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rewards.pending import PendingReward
+from forestay.core.state.consent import Consent
 from forestay.core.state.contact import Contact, Score
 from forestay.core.state.event_ids import EventIds
+from forestay.core.state.held import Held
 from forestay.core.state.identity import Identity
 
 #: Orders remembered a user, so that an order counts once however many lines it has.
@@ -31,11 +33,13 @@ class UserState:
     __slots__ = (
         "applied",
         "armed",
+        "consents",
         "contacts",
         "country",
         "country_ts",
         "duplicates",
         "event_ids",
+        "held",
         "identity",
         "last_ts",
         "offset",
@@ -62,6 +66,8 @@ class UserState:
         self.patterns: PatternMemory | None = None
         self.contacts: list[Contact] = []
         self.pending: list[PendingReward] | None = None
+        self.held: list[Held] = []
+        self.consents: list[Consent] = []
         self.score: Score | None = None
         self.scored_ts: i64 = NEVER
         self.seen_clock: i64 = NEVER
