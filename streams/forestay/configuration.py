@@ -32,7 +32,7 @@ def load_configuration(settings: Settings) -> Configuration:
     """
     catalogue, triggers = load_catalogue(settings.catalogue), load_triggers(settings.triggers)
     rules = settings.engine.rules(settings.features, triggers.rules())
-    _check_memory(catalogue, rules)
+    check_memory(catalogue, rules)
     digest = identifier(
         settings.engine.model_dump_json(exclude=_WITHOUT_EFFECT),
         settings.features.model_dump_json(),
@@ -43,8 +43,12 @@ def load_configuration(settings: Settings) -> Configuration:
     return Configuration(rules, catalogue, digest)
 
 
-def _check_memory(catalogue: Catalogue, rules: Rules) -> None:
-    """Makes sure that no user is forgotten whose contacts still count: the last may be made at the last silence."""
+def check_memory(catalogue: Catalogue, rules: Rules) -> None:
+    """Makes sure that no user is forgotten whose contacts still count: the last may be made at the last silence.
+
+    Raises:
+        ConfigurationError: users are forgotten too soon for the catalogue's windows.
+    """
     needed = catalogue.longest_window_days() + LAST_SILENCE // DAY
     if needed * DAY > rules.idle:
         raise ConfigurationError(

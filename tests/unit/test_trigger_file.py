@@ -6,7 +6,8 @@ import pytest
 
 from forestay.core.errors import ConfigurationError
 from forestay.core.units import DAY, HOUR, MINUTE
-from forestay.trigger_file import DEFAULT_TRIGGERS, MAX_BYTES, load_triggers
+from forestay.lined_yaml import MAX_BYTES
+from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 
 GOOD = """\
 triggers:

@@ -11,6 +11,7 @@ from forestay.cli.commands import (
     adapt_model,
     backfill,
     budget,
+    catalogue,
     config,
     dataset,
     demo,
@@ -127,6 +128,7 @@ app.command(rich_help_panel=_LEARN)(evaluate.evaluate)
 app.command(rich_help_panel=_LEARN)(ope.ope)
 app.add_typer(experiment.app, name="experiment", rich_help_panel=_LEARN)
 app.add_typer(model.app, name="model", rich_help_panel=_LEARN)
+app.add_typer(catalogue.app, name="catalogue", rich_help_panel=_LOOK)
 app.command(rich_help_panel=_LOOK)(doctor.doctor)
 app.command(rich_help_panel=_LOOK)(repair.repair)
 app.command(rich_help_panel=_LOOK)(config.config)

@@ -1,0 +1,98 @@
+"""`forestay catalogue`: the offers looked at before a worker takes them."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from forestay.cli.console import console, print_json, table
+from forestay.cli.flags import settings_of
+
+app = typer.Typer(no_args_is_help=True, help="Check the catalogue of offers, show it, compare two.")
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
+File = Annotated[Path | None, typer.Argument(metavar="FILE", help="YAML; by default the one the settings name.")]
+
+
+@app.command()
+def check(ctx: typer.Context, file: File = None, as_json: AsJson = False) -> None:
+    """Say whether a catalogue can work with these settings; each error names its line. Exits with 1 if it cannot.
+
+    What it would change on recorded traffic, in users and in spend, is for forestay diff --catalogue.
+
+    **Examples**
+
+    ```
+    forestay catalogue check
+    forestay catalogue check new.yaml --json
+    ```
+    """
+    from forestay.cli.cataloguing import checked
+
+    catalogue = checked(settings_of(ctx), file)
+    version = catalogue.digest()
+    if as_json:
+        print_json({"name": catalogue.name, "version": version, "offers": len(catalogue.offers)})
+        return
+    typer.echo(f"{catalogue.name}: {len(catalogue.offers)} offers, version {version}: it can work")
+
+
+@app.command()
+def show(ctx: typer.Context, file: File = None, as_json: AsJson = False) -> None:
+    """Show the offers, and which of them are stopped now; --json shows all of it, with every default written out.
+
+    **Examples**
+
+    ```
+    forestay catalogue show
+    forestay catalogue show new.yaml --json
+    ```
+    """
+    from forestay.cli.cataloguing import checked, content, is_stopped
+
+    catalogue = checked(settings_of(ctx), file)
+    if as_json:
+        print_json(content(catalogue))
+        return
+    rows = table("offer", "kind", "channel", "effect", "cost", "cooldown", "expires", "now", right=("effect", "cost"))
+    for offer in catalogue.offers:
+        cost = f"{offer.cost.fixed:g}" + (f" + {offer.cost.basket_share:.0%}" if offer.cost.basket_share else "")
+        kind = f"{offer.kind} (transactional)" if offer.transactional else offer.kind
+        stopped = is_stopped(catalogue, offer) or "offered"
+        times = (f"{offer.cooldown_days:g} d", f"{offer.expires_after_hours:g} h")
+        rows.add_row(offer.id, kind, offer.channel, f"{offer.effect:g}", cost, *times, stopped)
+    console().print(rows)
+
+
+@app.command()
+def diff(
+    ctx: typer.Context,
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A catalogue.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The one that is to replace it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what differs between two catalogues, place by place; offers go by their id.
+
+    **Examples**
+
+    ```
+    forestay catalogue diff offers.yaml new.yaml
+    ```
+    """
+    from forestay.cli.cataloguing import changes, checked
+
+    settings = settings_of(ctx)
+    before, after = checked(settings, old), checked(settings, new)
+    found = changes(before, after)
+    if as_json:
+        versions = {"before": before.digest(), "after": after.digest()}
+        print_json({"versions": versions, "changes": [change._asdict() for change in found]})
+        return
+    for change in found:
+        typer.echo(f"{change.place}: {_shown(change.before)} -> {_shown(change.after)}")
+    if not found:
+        typer.echo("nothing differs")
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
