@@ -58,6 +58,8 @@ class Decision(msgspec.Struct, frozen=True):
     suppressed: tuple[Suppressed, ...] = ()
     offer_id: str | None = None
     action_id: str | None = None
+    held_until: datetime | None = None
+    releases: str | None = None
 
 
 class Action(msgspec.Struct, frozen=True):

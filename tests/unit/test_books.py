@@ -19,6 +19,8 @@ from support.books_world import (
     worlds,
 )
 
+from forestay.core.state.contact import Contact
+from forestay.core.units import to_datetime
 from forestay.demo.books import Books, Evidence, keep_books
 from forestay.output_reading import Churn
 
@@ -33,6 +35,20 @@ def test_a_sound_world_balances(evidence: Evidence) -> None:
     assert books.balance, books
     assert books.repeated == 0
     assert all(line.expected == line.found for line in books.lines)
+
+
+def test_an_action_that_waited_is_owed_from_its_release_on_and_a_contact_since_then() -> None:
+    held, release = seen_decision(1, "u", 1_000, "coupon-10"), seen_decision(2, "u", 9_000, "coupon-10")
+    waits = held._replace(record=msgspec.structs.replace(held.record, held_until=to_datetime(9_000)))
+    goes = release._replace(record=msgspec.structs.replace(release.record, action_id="a1", releases="d1"))
+    evidence = world([[(1_000, "coupon-10"), (9_000, None)]], [0], 0, 1)
+    state = changed_state(evidence.states["u0"], contacts=[Contact(9_000, "coupon-10")])
+    waiting = evidence._replace(states={"u": state}, decisions=[waits, goes], actions=[seen_action(held)])
+    assert keep_books(waiting).balance, keep_books(waiting)
+    assert failed(keep_books(waiting._replace(actions=[]))) == {
+        "decisions to act have their action",
+        "actions are remembered by their users' states",
+    }
 
 
 def changed(evidence: Evidence, where: str, records: Sequence[Any]) -> Evidence:

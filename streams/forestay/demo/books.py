@@ -97,7 +97,7 @@ def keep_books(evidence: Evidence) -> Books:
         *_pair_lines(decisions, actions),
         _score_line(decisions.values()),
         _last_score_line(evidence.states, decisions.values()),
-        _contact_line(evidence.states, actions.values()),
+        _contact_line(evidence.states, actions.values(), decisions.values()),
         _zero("ids with two contents", [name for check in checks for name in check.conflicts]),
         _zero("records that cannot be read", list(evidence.unreadable)),
     ]
@@ -175,7 +175,8 @@ def _pair_lines(decisions: Mapping[str, Decision], actions: Mapping[str, Action]
         for name, action in actions.items()
         if (decision := decisions.get(action.decision_id)) is None or _told_apart(decision, action)
     ]
-    acting = [decision for decision in decisions.values() if decision.action_id or decision.offer_id]
+    # What waits for the end of quiet hours is owed when a decision releases it.
+    acting = [one for one in decisions.values() if (one.action_id or one.offer_id) and one.held_until is None]
     unmet = [decision.decision_id for decision in acting if decision.action_id not in actions]
     return [
         _line("actions have their decision", len(actions), len(actions) - len(orphans), faults=orphans),
@@ -214,11 +215,13 @@ def _last_score_line(states: Mapping[str, UserState], decisions: Iterable[Decisi
     )
 
 
-def _contact_line(states: Mapping[str, UserState], actions: Iterable[Action]) -> Line:
+def _contact_line(states: Mapping[str, UserState], actions: Iterable[Action], decisions: Iterable[Decision]) -> Line:
     """Checks that what each user's state remembers of being contacted is what was sent, the newest of it."""
+    released = {one.action_id: one.decided_at for one in decisions if one.releases and one.held_until is None}
     sent: dict[str, Counter[Hashable]] = defaultdict(Counter)
     for action in actions:
-        sent[action.user_id][(to_milliseconds(action.decided_at), action.offer_id)] += 1
+        went = released.get(action.action_id, action.decided_at)
+        sent[action.user_id][(to_milliseconds(went), action.offer_id)] += 1
     remembered = {
         user: Counter[Hashable]((contact.ts, contact.offer_id) for contact in state.contacts)
         for user, state in states.items()

@@ -127,16 +127,19 @@ def _week(moment: datetime) -> datetime:
 
 
 def probability_chart(decisions: Iterable[Decision]) -> go.Figure:
-    """Returns how churn probabilities are distributed, after events, silences and patterns."""
-    found: dict[str, list[int]] = {str(kind): [0] * _BINS for kind in TriggerKind}
+    """Returns how churn probabilities are distributed, after events, silences and patterns.
+
+    Releases are left out: they judge again whom a decision before them has judged.
+    """
+    found: dict[str, list[int]] = {str(kind): [0] * _BINS for kind in _AFTER}
     for decision in decisions:
         probability = decision.churn.probability
-        if probability is not None:
+        if probability is not None and decision.trigger.kind in _AFTER:
             found[str(decision.trigger.kind)][min(int(probability * _BINS), _BINS - 1)] += 1
-    titles = [f"after {_AFTER[kind]}" for kind in TriggerKind]
+    titles = [f"after {words}" for words in _AFTER.values()]
     figure = make_subplots(cols=len(titles), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.06)
     middles = [(number + 0.5) / _BINS for number in range(_BINS)]
-    for column, kind in enumerate(TriggerKind, start=1):
+    for column, kind in enumerate(_AFTER, start=1):
         counted = found[str(kind)]
         total = sum(counted) or 1
         figure.add_bar(
