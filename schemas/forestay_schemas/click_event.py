@@ -4,6 +4,7 @@ import json
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
 
 from forestay_schemas.types import ConsentName, EventName, FiniteFloat, Identifier, Integral, Label, Timestamp
 
@@ -24,8 +25,7 @@ _NAMES = (*EventName, *ConsentName)
 def _one_of_ours(value: Any) -> Any:
     """Refuses other names at once: a union would list what is wrong by each of its parts."""
     if value not in _NAMES:
-        message = f"should be one of {', '.join(_NAMES)}"
-        raise ValueError(message)
+        raise PydanticCustomError("enum", "Input should be one of {names}", {"names": ", ".join(_NAMES)})
     return value
 
 

@@ -18,6 +18,7 @@ from forestay.core.packing import RecordReader, RecordWriter
 from forestay.core.patterns.pattern_rules import Triggers
 from forestay.core.patterns.patterns import PatternMemory, PatternRules
 from forestay.core.rules import Rules
+from forestay.core.state.consent import Consent
 from forestay.core.state.contact import Contact
 from forestay.core.state.state_codec import decode_user, encode_user
 from forestay.core.state.user_state import UserState
@@ -185,6 +186,29 @@ def test_switched_on_families_are_filled_and_the_rest_of_the_state_stays() -> No
     assert features_of(before, RULES.features, LATER) != features_of(after, RULES.features, LATER)
     assert [(one.ts, one.offer_id) for one in after.contacts] == [(START + HOUR, "offer")]
     assert (after.offset, after.applied, after.country) == (3, 4, "DE")
+
+
+def test_words_of_consent_are_taken_over_however_old_and_no_newer_one_is_undone() -> None:
+    said = [
+        click("w1", event="consent_withdrawn", ts=START - 90 * DAY, channel="sms"),
+        click("w2", event="consent_granted", ts=START, channel="email"),
+        click("w3", event="consent_granted", ts=START),
+    ]
+    before = fewer(CLICKS)
+    before.consents = [Consent("email", START + 1, granted=False)]
+    filled = fill(before, told([*CLICKS, *said]))
+    assert filled.record is not None
+    after = decode_user(filled.record, RULES.features)
+    words = [(one.channel, one.ts, one.granted) for one in after.consents]
+    assert words == [("email", START + 1, False), ("sms", START - 90 * DAY, False)]
+    assert after.applied == 4
+    assert features_of(after, RULES.features, LATER) == features_of(lived(*CLICKS), RULES.features, LATER)
+    core = partition()
+    apply(core, stream(*CLICKS, *said))
+    anew = alone(from_topic([*CLICKS, *said]), RULES, START + 3 * HOUR)
+    assert anew is not None
+    assert [one.ts for one in anew.consents] == [one.ts for one in user(core).consents] == [START, START - 90 * DAY]
+    assert alone(told(said), RULES, LATER) is None
 
 
 def test_filling_twice_changes_nothing_the_second_time() -> None:

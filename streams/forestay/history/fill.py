@@ -10,6 +10,7 @@ from forestay.core.packing import RecordWriter
 from forestay.core.patterns.pattern_trigger import TriggerMemory
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rules import Rules
+from forestay.core.state.consent import merged
 from forestay.core.state.state_codec import decode_user, encode_user
 from forestay.core.state.user_state import UserState
 from forestay.history.rebuild import rebuilt
@@ -84,6 +85,7 @@ class Filler:
     def _put(self, fresh: UserState, after: UserState, *, is_short: bool) -> None:
         """Replaces what history tells; where it is short, only what was empty: nothing known is lost."""
         after.last_ts = max(after.last_ts, fresh.last_ts)
+        after.consents = merged(after.consents, fresh.consents)
         now = max(after.last_ts, after.scored_ts)
         for index, family in enumerate(self._rules.features.families):
             if self._families is not None and family.name not in self._families:

@@ -2,10 +2,13 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from forestay.core.decoding.decode import event_of
+from forestay.core.errors import DeadLetter
 from forestay.core.event import NEVER, Event
+from forestay.core.hearing import hear
 from forestay.core.identity.merge import merge
 from forestay.core.patterns.patterns import PatternMemory
 from forestay.core.rules import Rules
@@ -20,18 +23,19 @@ def rebuilt(user_id: str, history: Mapping[str, Iterable[Told]], rules: Rules, c
     and those remembered are of `user_id` alone. Of each id, events of files come first and by time, those of a topic
     as they came there. Each event id counts once, without the bound a worker has. An event of a topic that had come
     too late does not count, nor does any from before a silence of all ids so long that the user was forgotten.
-    Returns None if none counts.
+    Words of consent all count, however late. Returns None if no event counts.
     """
+    words: list[Event] = []
     builders = {other: _Builder(rules) for other in sorted({user_id, *history})}
     latest = NEVER
     for event, told in heapq.merge(*map(_events, history.values()), key=_when):
-        if event.ts < told.clock - rules.lateness:
-            continue
-        if event.ts - latest > rules.idle:
-            for builder in builders.values():
-                builder.forget()
-        if builders[told.user_id].take(event, told.clock):
-            latest = max(latest, event.ts)
+        if event.is_consent():
+            words.append(event)
+        elif event.ts >= told.clock - rules.lateness:
+            if event.ts - latest > rules.idle:
+                _forget(builders.values())
+            if builders[told.user_id].take(event, told.clock):
+                latest = max(latest, event.ts)
     for builder in builders.values():
         builder.fire(clock)
     state = builders.pop(user_id).state
@@ -40,7 +44,22 @@ def rebuilt(user_id: str, history: Mapping[str, Iterable[Told]], rules: Rules, c
             if state is None:
                 state = UserState(rules.features.new_parts())
             merge(state, other.state, name, rules.patterns)
+    _hear(state, words)
     return state
+
+
+def _forget(builders: Iterable["_Builder"]) -> None:
+    for builder in builders:
+        builder.forget()
+
+
+def _hear(state: UserState | None, words: Iterable[Event]) -> None:
+    if state is None:
+        return
+    for word in words:
+        # What cannot be heeded was a dead letter when it came.
+        with suppress(DeadLetter):
+            hear(state, word)
 
 
 def rebuilt_at(events: Iterable[Event], rules: Rules, moments: Iterable[int]) -> Iterator[UserState | None]:
@@ -65,9 +84,10 @@ def rebuilt_at(events: Iterable[Event], rules: Rules, moments: Iterable[int]) ->
 
 
 def in_order(history: Iterable[Told]) -> Iterator[Event]:
-    """Yields the events of one id in the order in which they are applied."""
+    """Yields the events of one id in the order in which they are applied; words of consent are none."""
     for event, _ in _events(history):
-        yield event
+        if not event.is_consent():
+            yield event
 
 
 class _Happened(NamedTuple):
@@ -77,10 +97,7 @@ class _Happened(NamedTuple):
 
 def _events(history: Iterable[Told]) -> Iterator[_Happened]:
     for told in sorted(history, key=_order):
-        event = event_of(told.value, None)
-        # Consent is no part of the features, and what a state knows of it stays.
-        if not event.is_consent():
-            yield _Happened(event, told)
+        yield _Happened(event_of(told.value, None), told)
 
 
 def _order(told: Told) -> tuple[bool, int, bytes]:
