@@ -6,10 +6,10 @@ from forestay_training.experiments.estimates import Estimate, estimate, predicte
 from forestay_training.experiments.metrics import Measured
 
 
-def effects(known: Measured, experiment: Experiment, alpha: float) -> dict[str, Estimate]:
-    """Returns the effect of each arm but the control, with intervals of 1 - alpha."""
+def effects(known: Measured, experiment: Experiment, alpha: float, *, sharpen: bool = True) -> dict[str, Estimate]:
+    """Returns the effect of each arm but the control, with intervals of 1 - alpha; `sharpen`: by the covariates."""
     # A ratio's numerator and denominator would each need a prediction: its variance is left as it is.
-    covariate = predicted(known.value, known.covariates) if known.base is None else None
+    covariate = predicted(known.value, known.covariates) if sharpen and known.base is None else None
     control, *others = (
         samples(known.arms, known.value, known.base, covariate, number) for number in range(len(experiment.arms))
     )

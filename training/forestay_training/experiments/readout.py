@@ -155,7 +155,9 @@ def _guardrails(exposures: Exposures, experiment: Experiment, moment: int) -> li
         if _too_few(known.arms, experiment):
             continue
         limit = limits.get(metric.name)
-        for number, (arm, found) in enumerate(effects(known, experiment, experiment.plan.alpha).items(), start=1):
+        # As they are: score and history foretell little of them, and a cost of 0 should read 0.
+        rises = effects(known, experiment, experiment.plan.alpha, sharpen=False)
+        for number, (arm, found) in enumerate(rises.items(), start=1):
             users = int(np.sum((known.arms == 0) | (known.arms == number)))
             interval = always_valid(found, users, experiment)
             alarm = limit is not None and interval[0] > limit
