@@ -123,6 +123,15 @@ def test_control_does_nothing_and_notes_what_would_have_been_done() -> None:
     assert min(counts["control"], counts["act"]) > 60
 
 
+def test_an_answer_that_a_user_waits_for_is_given_in_every_arm() -> None:
+    content = shop(experiment(), policy={"exploration": 0}).model_dump()
+    content["offers"].append(offer("receipt", effect=0.01, transactional=True))
+    for decision in decided(Catalogue.model_validate(content), USERS[:40]):
+        (trial,) = decision.experiments
+        assert trial.would == {"control": "receipt", "act": "a"}
+        assert "receipt" not in {one.offer_id for one in decision.suppressed}
+
+
 def test_an_action_names_the_experiment_and_its_arm() -> None:
     bought = event("e1", "u1", "purchase", price=100, quantity=1, order_id="o", item_id="i")
     arms = [{"id": "control", "weight": 0.0001, "change": {"act": False}}, {"id": "act", "weight": 1000}]
