@@ -33,6 +33,7 @@ from forestay.cli.commands import (
     tune,
     up,
     watch,
+    why,
     worker,
 )
 from forestay.cli.flags import Flags, use_config
@@ -118,6 +119,7 @@ app.command(rich_help_panel=_KAFKA)(backfill.backfill)
 app.command(rich_help_panel=_LOOK)(rerun.rerun)
 app.command(rich_help_panel=_LOOK)(diff.diff)
 app.command(rich_help_panel=_LOOK)(watch.watch)
+app.command(rich_help_panel=_LOOK)(why.why)
 app.command(rich_help_panel=_LOOK)(features.features)
 app.add_typer(budget.app, name="budget", rich_help_panel=_LOOK)
 app.command(rich_help_panel=_LEARN)(dataset.dataset)

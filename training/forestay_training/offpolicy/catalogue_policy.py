@@ -7,24 +7,18 @@ too, and what the policy gives it is a gap in support: the log cannot say what i
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import numpy as np
 from pydantic import ValidationError
 
 from forestay.core.decision.catalogue import Catalogue, Offer
-from forestay.core.decision.model_input import ModelInput
 from forestay.core.decision.policy import weigh
+from forestay.core.decision.recorded import recorded_situation
 from forestay.core.decision.situation import Situation
 from forestay.core.errors import ForestayError
-from forestay.core.feature_set import FEATURE_NAMES
-from forestay_schemas.retention_action import Trigger
 from forestay_training.offpolicy.log import Log, Matrix
 from forestay_training.offpolicy.own_log import NOTHING
 from forestay_training.offpolicy.records import Decided
-
-_PLACE: Final = {name: number for number, name in enumerate(FEATURE_NAMES)}
-_NO_STEPS: Final = np.zeros((0, 0))
 
 
 def reweigh(log: Log, decisions: Sequence[Decided], catalogue: Catalogue) -> tuple[Log, Matrix]:
@@ -71,23 +65,8 @@ def _may_be(offer: Offer, decision: Decided) -> bool:
 
 
 def _situation(decision: Decided) -> Situation:
-    """Returns the situation as far as it is on the record; a feature that is not is nan."""
-    features = np.full(len(FEATURE_NAMES), np.nan)
-    for name, value in decision.features.items():
-        if name in _PLACE:
-            features[_PLACE[name]] = value
-    moment = round(decision.decided_at.timestamp() * 1_000)
-    empty = _NO_STEPS
-    return Situation(
-        decision_id=decision.decision_id,
-        user_id=decision.user_id,
-        now=moment,
-        clock=moment,
-        # Which record it was does not matter to any policy.
-        trigger=Trigger(kind=decision.trigger.kind, event_id=None, topic="", partition=0, offset=0),
-        country=None,
-        input=ModelInput(empty.astype(np.int32), empty.astype(np.float32), features.astype(np.float32)),
-    )
+    made = decision.trigger.kind, decision.features
+    return recorded_situation(decision.decision_id, decision.user_id, decision.decided_at, *made)
 
 
 def _widened(log: Log, new: tuple[str, ...]) -> Log:

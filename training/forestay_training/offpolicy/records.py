@@ -1,6 +1,6 @@
 """Decisions and their outcomes from recordings, or from files with one record a line."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
@@ -8,14 +8,9 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 
 from forestay.core.errors import ForestayError
-from forestay.recording import open_recording
+from forestay.recording.values import record_values
 from forestay_schemas.types import TriggerKind
 
-#: A recording's first line of JSON holds this; a file of records does not.
-_RECORDING: Final = b'"forestay-recording"'
-_LOOK: Final = 65_536
-#: A line longer than this is no record, but a file of another kind.
-_LONGEST: Final = 4_000_000
 _EVERY: Final = 10_000
 
 
@@ -93,7 +88,7 @@ def read_records(paths: Iterable[Path], done: Callable[[int], None] = lambda _re
     decisions: dict[str, Decided] = {}
     outcomes: dict[str, Outcome] = {}
     repeats = 0
-    for number, (where, value) in enumerate(_values(paths)):
+    for number, (where, value) in enumerate(record_values(paths)):
         if number % _EVERY == 0:
             done(number)
         # One of these fields is in each record of its kind and in no other of Forestay's topics.
@@ -108,25 +103,6 @@ def read_records(paths: Iterable[Path], done: Callable[[int], None] = lambda _re
             repeats += decision.decision_id in decisions
             decisions[decision.decision_id] = decision
     return Records(decisions, outcomes, repeats)
-
-
-def _values(paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
-    for path in paths:
-        if path.is_dir() or _is_recording(path):
-            for message in open_recording(path):
-                if message.value is not None:
-                    yield f"{path}: {message.topic}-{message.partition} at {message.offset}", message.value
-            continue
-        with path.open("rb") as file:
-            for number, line in enumerate(iter(lambda: file.readline(_LONGEST), b""), start=1):
-                if line.strip():
-                    yield f"{path}: line {number}", line
-
-
-def _is_recording(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(_LOOK)
-    return start.startswith(b"PAR1") or _RECORDING in start.partition(b"\n")[0]
 
 
 def _decision(value: bytes, where: str) -> Decided:

@@ -58,7 +58,11 @@ def weigh(
 
 def draw(candidates: Sequence[Candidate], decision_id: str, salt: str) -> int:
     """Returns the index of the candidate chosen by the hash of `salt` and `decision_id`."""
-    point = unit_interval(salt, decision_id)
+    return pick(candidates, unit_interval(salt, decision_id))
+
+
+def pick(candidates: Sequence[Candidate], point: float) -> int:
+    """Returns the index of the candidate in whose share of [0, 1), laid end to end in their order, `point` lies."""
     reached = 0.0
     for index, candidate in enumerate(candidates):
         reached += candidate.propensity
