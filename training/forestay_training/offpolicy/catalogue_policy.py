@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from forestay.core.decision.catalogue import Catalogue, Offer
-from forestay.core.decision.policy import weigh
 from forestay.core.decision.recorded import recorded_situation
 from forestay.core.decision.situation import Situation
 from forestay.core.errors import ForestayError
+from forestay.core.policy.weighing import weigh
 from forestay_training.offpolicy.log import Log, Matrix
 from forestay_training.offpolicy.own_log import NOTHING
 from forestay_training.offpolicy.records import Decided
@@ -41,7 +41,7 @@ def _weighed(decision: Decided, catalogue: Catalogue) -> Iterator[tuple[str, flo
         offer for offer in catalogue.offers if offer.id in kept or (offer.id not in cut and _may_be(offer, decision))
     ]
     try:
-        candidates = weigh(offers, _situation(decision), decision.churn.probability, catalogue)
+        candidates = weigh(offers, situation_of(decision), decision.churn.probability, catalogue)
     except ValidationError as error:
         # A value that is no number: what it is made of is not there.
         raise ForestayError(
@@ -64,7 +64,8 @@ def _may_be(offer: Offer, decision: Decided) -> bool:
     )
 
 
-def _situation(decision: Decided) -> Situation:
+def situation_of(decision: Decided) -> Situation:
+    """Returns the situation as far as it is on the record; a feature that is not is nan."""
     made = decision.trigger.kind, decision.features
     return recorded_situation(decision.decision_id, decision.user_id, decision.decided_at, *made)
 

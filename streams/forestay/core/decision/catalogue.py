@@ -1,10 +1,12 @@
 """The catalogue of offers: what may be done, at what cost, under which guardrails.
 
 A shop writes it as YAML (`docs/catalogue.md`). `effect` is the shop's own estimate of the share of the
-churn probability an offer removes, until experiments measure it; nothing here learns it.
+churn probability an offer removes, until experiments measure it; what it misses a posterior may tell
+(`docs/policies.md`).
 """
 
-from typing import Final, Self
+from enum import StrEnum
+from typing import Any, Final, Self
 
 from pydantic import Field, JsonValue, field_serializer, model_validator
 
@@ -12,6 +14,7 @@ from forestay.core.budget.budget import Budget
 from forestay.core.decision.guardrail_settings import Days, Guardrails, Money, Part, ReviewRisk, Share, Switches
 from forestay.core.experiments.settings import Experiment, check_together
 from forestay.core.hashing import identifier
+from forestay.core.policy.posterior import Posterior
 from forestay_schemas.types import ActionKind, Identifier, Label, Timestamp, TriggerKind
 
 #: A catalogue may hold this many offers; the policy looks at each for every decision.
@@ -95,14 +98,38 @@ class Offer(Part):
         return self
 
 
+class PolicyKind(StrEnum):
+    """What weighs offers against each other."""
+
+    EXPECTED_VALUE = "expected_value"
+    LINEAR_THOMPSON = "linear_thompson"
+
+
 class PolicySettings(Part):
     """How the policy values a user and how much it explores."""
 
+    kind: PolicyKind = Field(default=PolicyKind.EXPECTED_VALUE, exclude_if=lambda kind: kind == "expected_value")
     name: str = "expected-value"
     margin: Share = Field(default=0.3, description="margin as a share of spend")
     value_days: float = Field(default=180, gt=0, le=3650, description="horizon of the value at stake")
     exploration: Share = 0.05
     salt: str = Field(default="policy-1", min_length=1)
+    #: In the file the name of another, whose content comes to stand here: the digest names what was learned too.
+    posterior: Posterior | None = Field(default=None, exclude_if=lambda posterior: posterior is None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("kind") == PolicyKind.LINEAR_THOMPSON:
+            return {"name": "linear-thompson", **content}
+        return content
+
+    @model_validator(mode="after")
+    def _has_learned(self) -> Self:
+        if (self.kind is PolicyKind.LINEAR_THOMPSON) != (self.posterior is not None):
+            message = "the kind linear_thompson needs a posterior (`forestay policy fit` makes one), the others none"
+            raise ValueError(message)
+        return self
 
 
 class Catalogue(Part):

@@ -7,11 +7,12 @@ from forestay.core.budget.book import Book
 from forestay.core.decision.budgeting import afford
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.guardrails import ROOM, Room, Screen
-from forestay.core.decision.policy import cost, draw, weigh
+from forestay.core.decision.policy import cost, draw
 from forestay.core.decision.reasons import why, why_so
 from forestay.core.decision.release import held_of
 from forestay.core.decision.situation import Situation
 from forestay.core.hashing import identifier
+from forestay.core.policy.weighing import weigh
 from forestay.core.record import OutputRecord
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.state.held import Held, put_held

@@ -1,0 +1,1 @@
+"""Policies: how offers that are left are weighed against each other and against doing nothing."""

@@ -1,0 +1,60 @@
+"""The policy that learns: the shop's estimate of each offer, corrected by a linear head, drawn as uncertainty has it.
+
+What an offer earns above doing nothing = its expected value by the shop's estimate (`decision/policy.py`) + weights x
+signals. The weights are Gaussian (`posterior.py`), so the earning is; each candidate is chosen as often as it would
+be the best (Thompson, 1933), in a share `exploration` evenly among all. A new offer begins at the shop's estimate.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from forestay.core.decision.catalogue import Catalogue, Offer
+from forestay.core.decision.policy import expected_value
+from forestay.core.decision.situation import Situation
+from forestay.core.policy.posterior import Posterior
+from forestay.core.policy.signals import signals
+from forestay.core.policy.thompson import best_probabilities
+from forestay_schemas.decision import Candidate
+
+#: Digits of a value on the record.
+_VALUE_DIGITS: Final = 6
+#: Digits of a propensity: what is beyond may differ from one processor to another, and replay must not.
+_DIGITS: Final = 9
+
+
+def weigh(
+    offers: Sequence[Offer],
+    situation: Situation,
+    probability: float,
+    catalogue: Catalogue,
+    posterior: Posterior,
+    *,
+    surcharges: Mapping[str, float],
+) -> list[Candidate]:
+    """Returns every candidate with what it is expected to earn and its propensity, 'do nothing' first."""
+    told = signals(situation, probability, catalogue)
+    means, deviations = [], []
+    for offer in offers:
+        head = posterior.head(offer.id)
+        value = expected_value(offer, situation, probability, catalogue) + float(told @ head.mean)
+        means.append(round(value - surcharges.get(offer.id, 0.0), _VALUE_DIGITS))
+        deviations.append(max(float(told @ head.covariance @ told), 0.0) ** 0.5)
+    names = [(None, None), *((offer.id, offer.kind) for offer in offers)]
+    propensities = _propensities(means, deviations, catalogue.policy.exploration)
+    return [
+        Candidate(offer_id=offer_id, kind=kind, expected_value=value, propensity=propensity)
+        for (offer_id, kind), value, propensity in zip(names, [0.0, *means], propensities, strict=True)
+    ]
+
+
+def _propensities(means: list[float], deviations: list[float], exploration: float) -> list[float]:
+    """Returns the propensities, rounded; the largest takes what the others leave, so that they sum to 1."""
+    if not means:
+        return [1.0]
+    best = best_probabilities(np.array(means), np.array(deviations))
+    mixed = [round(one, _DIGITS) for one in ((1 - exploration) * best + exploration / len(best)).tolist()]
+    largest = max(range(len(mixed)), key=lambda index: (mixed[index], -index))
+    mixed[largest] = 1.0 - sum(one for index, one in enumerate(mixed) if index != largest)
+    return mixed
