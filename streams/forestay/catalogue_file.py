@@ -27,8 +27,8 @@ def load_catalogue(path: Path) -> Catalogue:
     """Returns the catalogue in the YAML file `path`, with the posterior that its policy may name.
 
     Raises:
-        ConfigurationError: it is missing or too large, is no YAML, or breaks the catalogue's contract, or its posterior
-            does; the message has a line `FILE:LINE: what is wrong` for each error.
+        ConfigurationError: it is missing or too large, is no YAML, or breaks the contract, as may its posterior; the
+            message has a line `FILE:LINE: what is wrong` for each error.
     """
     return load_lined(
         path,

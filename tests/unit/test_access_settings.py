@@ -221,7 +221,7 @@ def test_what_another_kafka_asks_for_does_not_reach_a_broker_of_our_own(
 def test_a_flag_that_is_wrong_is_named_without_its_value(secrets: None) -> None:
     del secrets
     done = CliRunner().invoke(app, ["config", "--set", f"kafka.sasl_password=[{HIDDEN}"])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "--set kafka.sasl_password: the value is not JSON" in done.output
     assert HIDDEN not in done.output
 
