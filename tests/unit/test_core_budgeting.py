@@ -54,11 +54,11 @@ def test_an_offer_that_no_budget_covers_is_cut_with_its_reason() -> None:
     found = afford(market.offers, situation(RICH), market, Book(market.budgets, 0, 1))
     assert [one.id for one in found.offers] == ["call", "coupon"]
     assert [(one.offer_id, one.code) for one in found.suppressed] == [("points", "budget_exhausted")]
-    (draw,) = found.draws["coupon"]
+    (draw,) = found.draws("coupon")
     assert (draw.budget, draw.period, draw.amount, draw.price) == ("daily", "2026-01-01", 300, 1)
     assert draw.held_until is not None
     assert to_milliseconds(draw.held_until) == situation(RICH).now + 10 * HOUR
-    assert found.draws["call"][0].held_until is None
+    assert found.draws("call")[0].held_until is None
 
 
 def test_a_partition_has_its_share_alone() -> None:
@@ -149,7 +149,7 @@ def test_a_catalogue_without_budgets_writes_what_it_wrote() -> None:
     assert decision.budgets == ()
     users, mark = checkpoint(core)
     assert (list(users), mark.budgets) == (["u0"], None)
-    assert afford(catalogue().offers, situation(RICH), catalogue(), NO_BUDGETS).draws == {}
+    assert afford(catalogue().offers, situation(RICH), catalogue(), NO_BUDGETS).bills == {}
 
 
 def test_a_decision_of_before_budgets_can_be_read() -> None:

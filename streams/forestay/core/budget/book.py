@@ -39,6 +39,7 @@ class Book:
         """Starts empty; the partition is `number` of `partitions`."""
         self._budgets = {budget.id: budget for budget in budgets}
         self._plans = {budget.id: Plan(budget.hours) for budget in budgets}
+        self._spans: dict[str, Span] = {}
         self._number = number
         self._partitions = partitions
         self._accounts: dict[AccountKey, Account] = {}
@@ -72,7 +73,7 @@ class Book:
         """Moves the prices to the `moment` (milliseconds) of a decision; for each, before it is booked."""
         self._latest = max(self._latest, moment)
         for budget in self._budgets.values():
-            span = budget.span_at(moment)
+            span = self._span(budget, moment)
             if span is None or self._is_over(span.end):
                 continue
             progress = self._plans[budget.id].progress(span, moment)
@@ -101,10 +102,20 @@ class Book:
 
     def _key(self, budget_id: str, moment: int, arm: str | None) -> tuple[AccountKey, Span] | None:
         budget = self._budgets[budget_id]
-        span = budget.span_at(moment)
+        span = self._span(budget, moment)
         if span is None or self._is_over(span.end):
             return None
         return AccountKey(budget_id, span.name, arm if budget.arms else None), span
+
+    def _span(self, budget: Budget, moment: int) -> Span | None:
+        """Returns the period that `moment` lies in; most are asked for many times in a row."""
+        last = self._spans.get(budget.id)
+        if last is not None and last.begin <= moment < last.end:
+            return last
+        span = budget.span_at(moment)
+        if span is not None:
+            self._spans[budget.id] = span
+        return span
 
     def _taken(self, key: AccountKey) -> int:
         account = self._accounts.get(key)

@@ -19,13 +19,40 @@ EXHAUSTED: Final = "budget_exhausted"
 _MAY_EXPIRE: Final = {ActionKind.PROMOTION, ActionKind.LOYALTY}
 
 
+class Bill(NamedTuple):
+    """What an offer takes of its budgets, each with the price of a unit."""
+
+    draws: tuple[tuple[Draw, float], ...]
+    held_until: int | None
+
+
+_FREE: Final = Bill((), None)
+
+
 class Affordable(NamedTuple):
     """Offers that their budgets cover, those that were cut, and by offer what it takes and what that is scarce by."""
 
     offers: list[Offer]
     suppressed: list[Suppressed]
-    draws: dict[str | None, tuple[BudgetDraw, ...]]
+    bills: dict[str | None, Bill]
     surcharges: dict[str, float]
+
+    def draws(self, offer_id: str | None) -> tuple[BudgetDraw, ...]:
+        """Returns what an offer takes, as it is told on its decision."""
+        bill = self.bills.get(offer_id, _FREE)
+        held_until = None if bill.held_until is None else to_datetime(bill.held_until)
+        return tuple(
+            BudgetDraw(
+                budget=draw.key.budget,
+                period=draw.key.period,
+                arm=draw.key.arm,
+                amount=draw.amount,
+                price=price,
+                ends=to_datetime(draw.end),
+                held_until=held_until,
+            )
+            for draw, price in bill.draws
+        )
 
 
 def afford(
@@ -39,37 +66,26 @@ def afford(
     if not any(offer.budgets for offer in offers):
         found.offers.extend(offers)
         return found
+    now, basket = situation.now, situation.feature("average_basket")
     budgets = {budget.id: budget for budget in catalogue.budgets}
     for offer in offers:
-        draws = [_draw(offer, budgets[name], situation, book, arm) for name in offer.budgets]
-        covered = [draw for draw in draws if draw is not None]
+        draws = [book.draw(name, _amount(offer, budgets[name], basket), now, arm) for name in offer.budgets]
+        covered = [(draw, book.price(draw.key.budget, now, arm)) for draw in draws if draw is not None]
         if len(covered) < len(draws):
             found.suppressed.append(Suppressed(offer_id=offer.id, kind=offer.kind, code=EXHAUSTED))
             continue
         found.offers.append(offer)
-        found.draws[offer.id] = tuple(covered)
+        may_expire = offer.kind in _MAY_EXPIRE
+        held_until = now + round(offer.expires_after_hours * HOUR) if may_expire else None
+        found.bills[offer.id] = Bill(tuple(covered), held_until)
         found.surcharges[offer.id] = sum(
-            (draw.price - 1) * draw.amount * budgets[draw.budget].worth for draw in covered
+            (price - 1) * draw.amount * budgets[draw.key.budget].worth for draw, price in covered
         )
     return found
 
 
-def _draw(offer: Offer, budget: Budget, situation: Situation, book: Book, arm: str | None) -> BudgetDraw | None:
-    money = to_minor_units(cost(offer, situation.feature("average_basket")))
-    amount = money if budget.unit is Unit.MONEY else offer.cost.points
-    draw = book.draw(budget.id, amount, situation.now, arm)
-    if draw is None:
-        return None
-    held_until = situation.now + round(offer.expires_after_hours * HOUR) if offer.kind in _MAY_EXPIRE else None
-    return BudgetDraw(
-        budget=budget.id,
-        period=draw.key.period,
-        arm=draw.key.arm,
-        amount=amount,
-        price=book.price(budget.id, situation.now, arm),
-        ends=to_datetime(draw.end),
-        held_until=None if held_until is None else to_datetime(held_until),
-    )
+def _amount(offer: Offer, budget: Budget, basket: float) -> int:
+    return to_minor_units(cost(offer, basket)) if budget.unit is Unit.MONEY else offer.cost.points
 
 
 def take(decision: Decision, book: Book) -> None:

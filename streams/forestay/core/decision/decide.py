@@ -64,7 +64,7 @@ def decide(
         kind=chosen.kind,
         channel=None if offer is None else offer.channel,
         marketing=offer is not None and offer.marketing,
-        budgets=affordable.draws.get(chosen.offer_id, ()),
+        budgets=affordable.draws(chosen.offer_id),
         held_until=None if until is None else to_datetime(until),
         timezone=None if screen.quiet is None else screen.quiet.zone,
     )
