@@ -143,6 +143,15 @@ def test_reservations_are_durable_beside_the_users_and_come_back_with_them() -> 
     assert len(again.users) == 1
 
 
+def test_a_reservation_that_is_lost_counts_as_spent() -> None:
+    core = partition(shop=shop(COUPON, budgets=RICHER))
+    settle(core, stream(*buying(1)))
+    users, mark = checkpoint(core)
+    again = partition(shop=shop(COUPON, budgets=RICHER))
+    again.restore({name: record for name, record in users.items() if name[0] != "\0"}, mark)
+    assert [(account.reserved, account.spent) for account in again.book.accounts.values()] == [(0, 50_000)]
+
+
 def test_a_catalogue_without_budgets_writes_what_it_wrote() -> None:
     core = partition(shop=shop(offer("a"), budgets=[]))
     decision = settle(core, stream(*buying(1))).decisions[0]

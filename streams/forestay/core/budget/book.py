@@ -226,6 +226,10 @@ class Book:
                 # By a commit that did not end: what closed it is told again, and may come after the next commit.
                 found = self._changed[action_id] = Reservation(found.draws, found.until)
             self._reopen(action_id, found)
+        for record in mark.accounts if mark is not None else ():
+            # A reservation whose record is gone cannot come back: it counts as spent.
+            account = self._accounts[AccountKey(record.budget, record.period, record.arm)]
+            account.spent += max(record.reserved - account.reserved, 0)
 
     def _reopen(self, action_id: str, reservation: Reservation) -> None:
         self._open[action_id] = reservation

@@ -17,12 +17,13 @@ _decode: Final = msgspec.msgpack.Decoder(Reservation).decode
 
 
 class AccountRecord(msgspec.Struct, array_like=True, frozen=True):
-    """One account, without what is reserved: that is the sum of its reservations."""
+    """One account. `reserved` is the sum of its reservations: one that is lost is missed by it."""
 
     budget: str
     period: str
     arm: str | None
     end: int
+    reserved: int
     spent: int
     price: float
     usual: float
@@ -43,7 +44,15 @@ def account_record(key: AccountKey, account: Account) -> AccountRecord:
     """Returns an account as it is written."""
     pace = account.pace
     return AccountRecord(
-        *key, account.end, account.spent, pace.price, pace.usual, pace.steps, pace.progress, pace.counted
+        *key,
+        account.end,
+        account.reserved,
+        account.spent,
+        pace.price,
+        pace.usual,
+        pace.steps,
+        pace.progress,
+        pace.counted,
     )
 
 

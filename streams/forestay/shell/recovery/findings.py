@@ -193,7 +193,7 @@ def spoilt_damage(number: int, where: str, key: bytes, reason: str) -> Damage:
     if is_reservation(key):
         what = f"the record of what an action has reserved of budgets cannot be believed: {reason}"
         return Damage(
-            Kind.DAMAGED_USER, number, where, what, "copy it to the dead letters; nothing is reserved for it"
+            Kind.DAMAGED_USER, number, where, what, "copy it to the dead letters; what it held counts as spent"
         )
     what = f"the record of user {key.decode(errors='replace')!r} cannot be believed: {reason}"
     repair = "copy it to the dead letters; the user begins anew, and no other is touched"
