@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import pytest
 from support.builders import (
     NO_BUDGETS,
+    SOURCES,
     START,
     catalogue,
     click,
@@ -18,6 +20,7 @@ from support.builders import (
 from forestay.core.budget.book import GRACE, Book
 from forestay.core.decision.budgeting import afford
 from forestay.core.partition import Partition
+from forestay.core.record import SourceRecord
 from forestay.core.state.mark import PartitionMark
 from forestay.core.state.state_codec import MARK_KEY, decode_mark
 from forestay.core.units import HOUR, to_milliseconds
@@ -99,21 +102,22 @@ def test_what_is_scarce_is_worth_less_to_the_one_who_spends_it() -> None:
         assert abs(free - gain - (draw.price - 1) * draw.amount * 0.01) < 1e-5
 
 
-def test_a_coupon_is_held_and_its_reservation_ends_by_feedback_or_by_time() -> None:
-    for confirmed, spent in ((True, 5_000), (False, 0)):
-        core = partition(
-            shop=shop(offer("c", kind="promotion", cost={"fixed": 50}, budgets=["daily"]), budgets=RICHER)
-        )
-        (decision,) = settle(core, stream(*buying(1))).decisions
-        (account,) = core.book.accounts.values()
-        assert (account.reserved, account.spent) == (5_000, 0)
-        assert decision.action_id is not None
-        if confirmed:
-            assert core.book.confirm(decision.action_id)
-        core.book.expire(START + 72 * HOUR + GRACE - 1)
-        assert account.reserved == (0 if confirmed else 5_000)
-        core.book.expire(START + 72 * HOUR + GRACE)
-        assert (account.reserved, account.spent) == (0, spent)
+@pytest.mark.parametrize(("kind", "spent"), [("redeemed", 5_000), ("failed", 0), ("opened", None)])
+def test_a_coupon_is_held_and_its_reservation_ends_by_feedback_or_by_time(kind: str, spent: int | None) -> None:
+    coupon = offer("c", kind="promotion", cost={"fixed": 50}, budgets=["daily"])
+    core = partition(shop=shop(coupon, budgets=RICHER))
+    (decision,) = settle(core, stream(*buying(1))).decisions
+    (account,) = core.book.accounts.values()
+    assert (account.reserved, account.spent) == (5_000, 0)
+    assert decision.action_id is not None
+    told = [(kind, START + HOUR), ("clicked", START + 72 * HOUR + GRACE - 1), ("clicked", START + 72 * HOUR + GRACE)]
+    found = []
+    for offset, (what, ts) in enumerate(told):
+        feedback = {"action_id": decision.action_id, "user_id": "u0", "ts": ts, "kind": what}
+        record = SourceRecord(SOURCES.feedback, 0, offset, ts, b"u0", json.dumps(feedback).encode())
+        core.apply(SOURCES.feedback, [record])
+        found.append((account.reserved, account.spent))
+    assert found == ([(5_000, 0), (5_000, 0), (0, 0)] if spent is None else [(0, spent)] * 3)
 
 
 RICHER = [{"id": "daily", "limit": 100_000}]

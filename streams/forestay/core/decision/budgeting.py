@@ -10,6 +10,7 @@ from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.policy import cost
 from forestay.core.decision.situation import Situation
 from forestay.core.units import HOUR, to_datetime, to_milliseconds, to_minor_units
+from forestay_schemas.action_feedback import ActionFeedback, FeedbackKind
 from forestay_schemas.decision import BudgetDraw, Decision, Suppressed
 from forestay_schemas.types import ActionKind
 
@@ -98,3 +99,12 @@ def take(decision: Decision, book: Book) -> None:
     ]
     held_until = decision.budgets[0].held_until
     book.book(decision.action_id, draws, None if held_until is None else to_milliseconds(held_until))
+
+
+def hear(feedback: ActionFeedback, book: Book) -> None:
+    """Takes in what became of an action: what it took is spent, or comes back; and what has expired by then ends."""
+    if feedback.kind is FeedbackKind.REDEEMED:
+        book.confirm(feedback.action_id)
+    elif feedback.kind is FeedbackKind.FAILED:
+        book.release(feedback.action_id)
+    book.expire(to_milliseconds(feedback.ts))
