@@ -101,7 +101,7 @@ def take(decision: Decision, book: Book) -> None:
     book.book(decision.action_id, draws, None if held_until is None else to_milliseconds(held_until))
 
 
-def hear(feedback: ActionFeedback, book: Book) -> None:
+def settle_draws(feedback: ActionFeedback, book: Book) -> None:
     """Takes in what became of an action: what it took is spent, or comes back; and what has expired by then ends."""
     if feedback.kind is FeedbackKind.REDEEMED:
         book.confirm(feedback.action_id)
