@@ -20,6 +20,8 @@ from forestay.core.decision.decide import decide
 from forestay.core.decision.policy import draw, expected_value
 from forestay.core.decision.situation import POLICY_FEATURES
 from forestay.core.errors import ConfigurationError
+from forestay.core.experiments.changes import altered
+from forestay.core.experiments.settings import Change
 from forestay.core.hashing import identifier
 from forestay.core.policy.posterior import SIGNALS, Posterior
 from forestay.core.policy.signals import signals
@@ -30,6 +32,7 @@ from forestay_schemas.retention_action import Churn
 from forestay_schemas.types import Rung
 
 LOYAL = {"spend_180d": 180.0, "tenure_hours": 24.0 * 365, "average_basket": 20.0, "orders_total": 4.0}
+ALWAYS_BEST = {"exploration": 0.0}
 SIZE = len(SIGNALS)
 #: What the quadrature may miss of a probability, as its page says.
 ERROR = 0.0013
@@ -189,11 +192,20 @@ def test_a_catalogue_names_the_file_of_what_was_learned(tmp_path: Path) -> None:
         load_catalogue(tmp_path / "offers.yaml")
 
 
-def test_kind_and_posterior_go_together() -> None:
-    for policy in ({"kind": "linear_thompson"}, {"posterior": posterior()}):
-        with pytest.raises(ValidationError, match="posterior"):
-            catalogue(offer("a"), policy=policy)
+def test_the_learner_needs_what_was_learned() -> None:
+    with pytest.raises(ValidationError, match="needs a posterior"):
+        catalogue(offer("a"), policy={"kind": "linear_thompson"})
     assert "posterior" not in catalogue(offer("a")).model_dump_json()
+
+
+def test_an_arm_may_go_by_what_was_learned_and_the_others_not() -> None:
+    offers = offer("a", effect=0.1), offer("b", effect=0.1)
+    shop = catalogue(*offers, policy={"posterior": posterior(a=head(bias=-9.0)), "exploration": 0.0})
+    arm = altered(shop, [Change(policy={"kind": "linear_thompson", "name": "linear-thompson"})])
+    assert weigh(shop.offers, situation(LOYAL), 0.5, shop) == weigh(
+        shop.offers, situation(LOYAL), 0.5, catalogue(*offers, policy=ALWAYS_BEST)
+    )
+    assert [one.expected_value for one in weigh(arm.offers, situation(LOYAL), 0.5, arm)][1] == pytest.approx(2.7 - 9)
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,9 @@ class PolicySettings(Part):
 
     @model_validator(mode="after")
     def _has_learned(self) -> Self:
-        if (self.kind is PolicyKind.LINEAR_THOMPSON) != (self.posterior is not None):
-            message = "the kind linear_thompson needs a posterior (`forestay policy fit` makes one), the others none"
+        # Others may have one that an arm of an experiment goes by.
+        if self.kind is PolicyKind.LINEAR_THOMPSON and self.posterior is None:
+            message = "the kind linear_thompson needs a posterior: `forestay policy fit` makes one"
             raise ValueError(message)
         return self
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from forestay.core.decision import policy
-from forestay.core.decision.catalogue import Catalogue, Offer
+from forestay.core.decision.catalogue import Catalogue, Offer, PolicyKind
 from forestay.core.decision.situation import Situation
 from forestay.core.policy import linear_thompson
 from forestay_schemas.decision import Candidate
@@ -22,6 +22,6 @@ def weigh(
     `surcharges`, by offer, are what its budgets are scarce by: they lessen its value.
     """
     posterior = catalogue.policy.posterior
-    if posterior is None:
+    if catalogue.policy.kind is PolicyKind.EXPECTED_VALUE or posterior is None:
         return policy.weigh(offers, situation, probability, catalogue, surcharges)
     return linear_thompson.weigh(offers, situation, probability, catalogue, posterior, surcharges=surcharges)
