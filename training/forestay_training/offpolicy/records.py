@@ -95,9 +95,7 @@ def read_records(paths: Iterable[Path], done: Callable[[int], None] = lambda _re
         if b'"matured_at"' in value:
             outcome = _outcome(value, where)
             repeats += outcome.decision_id in outcomes
-            # One that was closed before its horizon ended says as little as none.
-            if outcome.complete:
-                outcomes[outcome.decision_id] = outcome
+            outcomes[outcome.decision_id] = outcome
         elif b'"suppressed"' in value and b'"candidates"' in value:
             decision = _decision(value, where)
             repeats += decision.decision_id in decisions
