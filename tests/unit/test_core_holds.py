@@ -28,7 +28,7 @@ from forestay.core.partition import Partition
 from forestay.core.rules import Rules
 from forestay.core.state.state_codec import decode_user
 from forestay.core.units import DAY, HOUR, MINUTE, to_datetime, to_milliseconds
-from forestay_schemas import Decision
+from forestay_schemas import Decision, DecisionOutcome
 
 #: 01:00 in Berlin; the night ends six hours later, at 07:00 UTC.
 NIGHT = START + 6 * MINUTE
@@ -223,3 +223,26 @@ def test_what_waits_stands_in_the_record_and_damage_is_refused() -> None:
     assert len(one.decision) < 2_048
     with pytest.raises(StateError):
         decode_user(record[: len(record) // 2], RULES.features)
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_what_came_of_an_action_that_waited_is_told_of_the_decision_that_chose_it(goes: bool) -> None:
+    """One outcome, with the cost of what went out; none of the release, and no cost of what was dropped."""
+    rules, dear = RULES._replace(reward_horizon=2 * DAY, lateness=HOUR), shop(offer("mail", cost={"fixed": 2}))
+    core = partition(rules, dear)
+    held = only(settle(core, [source(bought(1, NIGHT))]).decisions)
+    core = restored(core.checkpoint(1, 1), rules, dear if goes else paused(dear))
+    assert len(at(core, MORNING, 0).actions) == goes
+    outcomes = at(core, START + 4 * DAY, 1).outcomes
+    told = [DecisionOutcome.model_validate_json(one.value or b"") for one in outcomes]
+    (found,) = [(one.decision_id, one.offer_id, one.fragments.cost) for one in told]
+    assert found == (held.decision_id, "mail", 2.0 * goes)
+
+
+def test_a_budget_is_drawn_on_when_an_action_is_chosen_and_not_again_when_it_goes_out() -> None:
+    paid = offer("mail", kind="promotion", cost={"fixed": 2}, budgets=["spring"])
+    core = partition(RULES, shop(paid, budgets=[{"id": "spring", "limit": 300}]))
+    held = only(settle(core, [source(bought(1, NIGHT))]).decisions)
+    assert [draw.amount for draw in held.budgets] == [200]
+    released = at(core, MORNING, 0)
+    assert (only(released.decisions).budgets, len(released.actions)) == ((), 1)
