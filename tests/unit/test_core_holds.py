@@ -21,7 +21,9 @@ from support.builders import (
 )
 
 from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.decide import action_of
 from forestay.core.decision.deciding import Settled
+from forestay.core.decision.release import chosen_then, held_of
 from forestay.core.errors import StateError
 from forestay.core.identity.merge import merge
 from forestay.core.partition import Partition
@@ -29,6 +31,7 @@ from forestay.core.rules import Rules
 from forestay.core.state.state_codec import decode_user
 from forestay.core.units import DAY, HOUR, MINUTE, to_datetime, to_milliseconds
 from forestay_schemas import Decision, DecisionOutcome
+from forestay_schemas.decision import Trial
 
 #: 01:00 in Berlin; the night ends six hours later, at 07:00 UTC.
 NIGHT = START + 6 * MINUTE
@@ -210,6 +213,17 @@ def test_of_two_ids_that_are_one_user_both_actions_come_up() -> None:
     made = at(core, MORNING + MINUTE, 0)
     assert [[cut.code for cut in one.suppressed] for one in made.decisions] == [[], ["frequency_cap"]]
     assert len(made.actions) == 1
+
+
+def test_what_waits_is_small_however_much_its_decision_says() -> None:
+    core = partition(RULES, shop())
+    held = only(settle(core, [source(bought(1, NIGHT))]).decisions)
+    would = {f"arm-{n}": "mail" for n in range(50)}
+    trials = tuple(Trial(experiment=f"e{n}", arm="arm-1", would=would) for n in range(100))
+    large = held.model_copy(update={"experiments": trials, "suppressed": held.suppressed * 200})
+    kept = held_of(large, MORNING)
+    assert len(kept.decision) < 2_048
+    assert action_of(chosen_then(kept), shop()) == action_of(large.model_copy(update={"held_until": None}), shop())
 
 
 def test_what_waits_stands_in_the_record_and_damage_is_refused() -> None:

@@ -1,6 +1,7 @@
 """An action that waited for the end of quiet hours: kept with its user, and judged anew when they end."""
 
 from datetime import timedelta
+from typing import Any
 
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.guardrails import Screen
@@ -18,8 +19,19 @@ _GONE = "no_longer_offered"
 
 
 def held_of(decision: Decision, until: int) -> Held:
-    """Returns what a user keeps of a decision whose action waits `until` (milliseconds): all but its candidates."""
-    bare = decision.model_copy(update={"candidates": [], "suppressed": [], "held_until": None})
+    """Returns what a user keeps of a decision whose action waits `until` (milliseconds): what the action is made of.
+
+    The rest is in the log, and may be large: what it left out, what it took, what other arms would have done.
+    """
+    first = tuple(one.model_copy(update={"would": {}}) for one in decision.experiments[:1])
+    left_out: dict[str, Any] = {
+        "candidates": [],
+        "suppressed": [],
+        "budgets": (),
+        "experiments": first,
+        "held_until": None,
+    }
+    bare = decision.model_copy(update=left_out)
     return Held(until, decision.decision_id, bare.model_dump_json().encode())
 
 
