@@ -35,6 +35,11 @@ BUDGETS: Final = [
 OFFERS: Final = [["daily"], ["spring"], ["daily", "spring"]]
 
 
+def lapses(action_id: str) -> bool:
+    """Says whether what an action has taken comes back by time: of each fifth it is spent then."""
+    return not action_id.endswith(("0", "5"))
+
+
 class Node:
     """One partition: its logs, and the books its owner has in memory."""
 
@@ -58,7 +63,7 @@ class Node:
         self.book.restore(kept, self.mark)
         decided, self.heard = self.durable
         for decision in self.decisions[decided:]:
-            self.book.book(*decision)
+            self.take(decision)
 
     def begin_commit(self) -> None:
         """A commit begins when the one before has come through."""
@@ -84,7 +89,10 @@ class Node:
         draws = [draw for name in offer if (draw := self.book.draw(name, amount, moment, arm)) is not None]
         if len(draws) == len(offer):
             self.decisions.append((f"{self.number}-{len(self.decisions)}", draws, until))
-            self.book.book(*self.decisions[-1])
+            self.take(self.decisions[-1])
+
+    def take(self, decision: tuple[str, list[Draw], int | None]) -> None:
+        self.book.book(*decision, lapses=lapses(decision[0]))
 
     def hear(self, count: int) -> None:
         for told in self.feedback[self.heard : self.heard + count]:
@@ -104,7 +112,7 @@ class Node:
             if isinstance(told, int):
                 for action_id, until in untils.items():
                     if until + GRACE <= told:
-                        is_spent.setdefault(action_id, False)
+                        is_spent.setdefault(action_id, not lapses(action_id))
             elif told[0] in untils:
                 is_spent.setdefault(*told)
         taken: Counter[AccountKey] = Counter()
@@ -142,7 +150,7 @@ def step(nodes: list[Node], now: int, chance: Random) -> int:
         node.write(chance.choice([0, 1, 2, 1000]))
         node.recover()
     elif what < 0.93 and node.durable[0] < len(node.decisions) and not node.writing:
-        node.book.book(*node.decisions[-1])
+        node.take(node.decisions[-1])
     elif what > 0.96:
         now += chance.choice([1, 24, 60]) * HOUR
         for one in nodes:

@@ -15,10 +15,12 @@ from support.builders import (
     settle,
     situation,
     stream,
+    tick,
 )
 
 from forestay.core.budget.book import GRACE, Book
 from forestay.core.decision.budgeting import afford
+from forestay.core.decision.guardrail_settings import Switches
 from forestay.core.partition import Partition
 from forestay.core.record import SourceRecord
 from forestay.core.state.mark import PartitionMark
@@ -170,3 +172,39 @@ def test_a_decision_of_before_budgets_can_be_read() -> None:
     told = json.loads(decision.model_dump_json())
     del told["budgets"]
     assert Decision.model_validate_json(json.dumps(told)) == decision
+
+
+QUIET = {"quiet_hours": {"from": "00:00", "until": "08:00"}, "timezone": "UTC"}
+
+
+@pytest.mark.parametrize("kind", ["promotion", "message"])
+@pytest.mark.parametrize("goes", [True, False])
+def test_what_waits_for_the_morning_has_taken_its_cost_and_gives_it_back_if_it_is_dropped(
+    kind: str, goes: bool
+) -> None:
+    waiting = offer("a", kind=kind, cost={"fixed": 2}, budgets=["daily"])
+    market = catalogue(waiting, policy={"exploration": 0}, budgets=RICHER, **QUIET)
+    core = partition(shop=market)
+    (night,) = settle(core, stream(*buying(1))).decisions
+    (account,) = core.book.accounts.values()
+    assert night.held_until is not None
+    assert (account.reserved, account.spent) == (200, 0)
+    users, mark = checkpoint(core)
+    stopped = market.model_copy(update={"switches": Switches(paused=frozenset({"a"}))})
+    again = partition(shop=market if goes else stopped)
+    again.restore(users, mark)
+    (morning,) = settle(again, [tick(START + 9 * HOUR)]).decisions
+    assert (morning.releases, morning.action_id) == (night.decision_id, night.action_id if goes else None)
+    (account,) = again.book.accounts.values()
+    spent = 200 if goes and kind == "message" else 0
+    assert (account.reserved, account.spent) == (200 - spent if goes else 0, spent)
+
+
+def test_what_waited_and_was_never_heard_of_again_counts_as_spent() -> None:
+    """Its user may have moved to another partition with it, and it may be out."""
+    book = Book(catalogue(CALL, budgets=RICHER).budgets, 0, 1)
+    draw = book.draw("daily", 200, START)
+    assert draw is not None
+    book.book("a", [draw], START + HOUR, lapses=False)
+    book.expire(START + HOUR + GRACE)
+    assert [(account.reserved, account.spent) for account in book.accounts.values()] == [(0, 200)]

@@ -15,7 +15,7 @@ from forestay.core.budget.book import Book
 from forestay.core.budget.records import RESERVATION_PREFIX, decode_reservation, encode_reservation
 from forestay.core.clock.schedule import Schedule
 from forestay.core.decision.answer import Answer, ModelIdentity
-from forestay.core.decision.budgeting import settle_draws
+from forestay.core.decision.budgeting import end_reservations
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.deciding import Deciding, Settled
 from forestay.core.decision.situation import Situation
@@ -340,7 +340,7 @@ class Partition:
 
     def _apply_feedback(self, record: Record, now: int) -> None:
         feedback = decode_feedback(record, now)
-        settle_draws(feedback, self.book)
+        end_reservations(feedback, self.book)
         self._rewards.take(feedback.user_id, self.users.get(feedback.user_id), feedback)
         self.users.touch(feedback.user_id)
 

@@ -48,11 +48,12 @@ class Account:
 
 
 class Reservation(msgspec.Struct, array_like=True, frozen=True):
-    """Units held back for an action until `until` (milliseconds).
+    """Units held back for an action until `until` (milliseconds); then they come back if it `lapses`, else are spent.
 
     `closed` is the number of the commit by which it was over, `NONE` while it is open.
     """
 
     draws: tuple[Draw, ...]
     until: int
+    lapses: bool = True
     closed: int = NONE

@@ -15,6 +15,8 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from forestay.core.budget.account import NONE, Account, AccountKey, Draw, Reservation
 from forestay.core.budget.budget import WHOLE_CAMPAIGN, Budget, Span
 from forestay.core.budget.lease import share_of
@@ -136,9 +138,10 @@ class Book:
 
     # -- what is taken -------------------------------------------------------------------------------
 
-    def book(self, action_id: str, draws: Sequence[Draw], until: int | None) -> None:
+    def book(self, action_id: str, draws: Sequence[Draw], until: int | None, *, lapses: bool = True) -> None:
         """Books an action that was decided on, once: spent at once, or reserved until `until` (milliseconds).
 
+        What is reserved comes back then if it `lapses`, else it is spent.
         Whether it is there was for `draw` to say, before the action was decided on.
         """
         if action_id in self._open or action_id in self._known:
@@ -152,7 +155,7 @@ class Book:
             else:
                 account.reserved += draw.amount
         if until is not None and taking:
-            self._open[action_id] = self._changed[action_id] = Reservation(taking, until)
+            self._open[action_id] = self._changed[action_id] = Reservation(taking, until, lapses)
             heapq.heappush(self._ends, (until, action_id))
 
     def confirm(self, action_id: str) -> bool:
@@ -164,12 +167,14 @@ class Book:
         return self._close(action_id, is_spent=False)
 
     def expire(self, told: int) -> None:
-        """Gives back what is reserved for actions that expired before `told` (milliseconds) less `GRACE`.
+        """Ends what is reserved for actions that expired before `told` (milliseconds) less `GRACE`.
 
         All feedback up to `told` has been taken in.
         """
         while self._ends and self._ends[0][0] + GRACE <= told:
-            self.release(heapq.heappop(self._ends)[1])
+            _, action_id = heapq.heappop(self._ends)
+            reservation = self._open.get(action_id)
+            self._close(action_id, is_spent=reservation is not None and not reservation.lapses)
 
     def _close(self, action_id: str, *, is_spent: bool) -> bool:
         reservation = self._open.pop(action_id, None)
@@ -181,7 +186,7 @@ class Book:
             if is_spent:
                 account.spent += draw.amount
         self._known.add(action_id)
-        self._changed[action_id] = Reservation(reservation.draws, reservation.until, self._commit + 1)
+        self._changed[action_id] = replace(reservation, closed=self._commit + 1)
         return True
 
     # -- what is durable -----------------------------------------------------------------------------
@@ -224,7 +229,7 @@ class Book:
                 continue
             if found.closed != NONE:
                 # By a commit that did not end: what closed it is told again, and may come after the next commit.
-                found = self._changed[action_id] = Reservation(found.draws, found.until)
+                found = self._changed[action_id] = replace(found, closed=NONE)
             self._reopen(action_id, found)
         for record in mark.accounts if mark is not None else ():
             # A reservation whose record is gone cannot come back: it counts as spent.

@@ -8,7 +8,7 @@ from forestay.core.budget.book import Book
 from forestay.core.budget.budget import Budget, Unit
 from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.policy import cost
-from forestay.core.decision.situation import Situation
+from forestay.core.decision.situation import Situation, action_id_of
 from forestay.core.units import HOUR, to_datetime, to_milliseconds, to_minor_units
 from forestay_schemas.action_feedback import ActionFeedback, FeedbackKind
 from forestay_schemas.decision import BudgetDraw, Decision, Suppressed
@@ -21,13 +21,11 @@ _MAY_EXPIRE: Final = {ActionKind.PROMOTION, ActionKind.LOYALTY}
 
 
 class Bill(NamedTuple):
-    """What an offer takes of its budgets, each with the price of a unit."""
+    """What an offer takes of its budgets, each with the price of a unit, and when its action would expire."""
 
+    kind: ActionKind
     draws: tuple[tuple[Draw, float], ...]
-    held_until: int | None
-
-
-_FREE: Final = Bill((), None)
+    expires: int
 
 
 class Affordable(NamedTuple):
@@ -40,8 +38,10 @@ class Affordable(NamedTuple):
 
     def draws(self, offer_id: str | None) -> tuple[BudgetDraw, ...]:
         """Returns what an offer takes, as it is told on its decision."""
-        bill = self.bills.get(offer_id, _FREE)
-        held_until = None if bill.held_until is None else to_datetime(bill.held_until)
+        bill = self.bills.get(offer_id)
+        if bill is None:
+            return ()
+        held_until = to_datetime(bill.expires) if bill.kind in _MAY_EXPIRE else None
         return tuple(
             BudgetDraw(
                 budget=draw.key.budget,
@@ -76,9 +76,8 @@ def afford(
             found.suppressed.append(Suppressed(offer_id=offer.id, kind=offer.kind, code=EXHAUSTED))
             continue
         found.offers.append(offer)
-        may_expire = offer.kind in _MAY_EXPIRE
-        held_until = now + round(offer.expires_after_hours * HOUR) if may_expire else None
-        found.bills[offer.id] = Bill(tuple(covered), held_until)
+        expires = now + round(offer.expires_after_hours * HOUR)
+        found.bills[offer.id] = Bill(offer.kind, tuple(covered), expires)
         found.surcharges[offer.id] = sum(
             (price - 1) * draw.amount * budgets[draw.key.budget].worth for draw, price in covered
         )
@@ -90,18 +89,38 @@ def _amount(offer: Offer, budget: Budget, basket: float) -> int:
 
 
 def take(decision: Decision, book: Book) -> None:
-    """Books what a decision takes, just made or found in the log; of an action that is booked already, nothing."""
+    """Books what a decision takes, just made or found in the log; of an action that is booked already, nothing.
+
+    What waited has taken it when it was chosen: its release spends it, leaves it held, or gives it back.
+    """
+    if decision.releases is not None:
+        _take_released(decision, decision.releases, book)
     if decision.action_id is None or not decision.budgets:
         return
     draws = [
         Draw(AccountKey(each.budget, each.period, each.arm), each.amount, to_milliseconds(each.ends))
         for each in decision.budgets
     ]
-    held_until = decision.budgets[0].held_until
-    book.book(decision.action_id, draws, None if held_until is None else to_milliseconds(held_until))
+    may_expire = decision.budgets[0].held_until
+    # What would be spent at once is held while it waits, so that it can come back if it is dropped.
+    until = may_expire or decision.held_until
+    book.book(
+        decision.action_id,
+        draws,
+        None if until is None else to_milliseconds(until),
+        lapses=may_expire is not None,
+    )
 
 
-def settle_draws(feedback: ActionFeedback, book: Book) -> None:
+def _take_released(decision: Decision, chosen: str, book: Book) -> None:
+    action_id = action_id_of(chosen)
+    if decision.action_id is None:
+        book.release(action_id)
+    elif decision.held_until is None and decision.kind not in _MAY_EXPIRE:
+        book.confirm(action_id)
+
+
+def end_reservations(feedback: ActionFeedback, book: Book) -> None:
     """Takes in what became of an action: what it took is spent, or comes back; and what has expired by then ends."""
     if feedback.kind is FeedbackKind.REDEEMED:
         book.confirm(feedback.action_id)

@@ -10,8 +10,7 @@ from forestay.core.decision.guardrails import ROOM, Room, Screen
 from forestay.core.decision.policy import cost, draw
 from forestay.core.decision.reasons import why, why_so
 from forestay.core.decision.release import held_of
-from forestay.core.decision.situation import Situation
-from forestay.core.hashing import identifier
+from forestay.core.decision.situation import Situation, action_id_of
 from forestay.core.policy.weighing import weigh
 from forestay.core.record import OutputRecord
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
@@ -57,16 +56,16 @@ def decide(
         candidates=candidates,
         suppressed=suppressed + affordable.suppressed,
         offer_id=chosen.offer_id,
-        action_id=None if chosen.offer_id is None else identifier("action", situation.decision_id),
+        action_id=None if chosen.offer_id is None else action_id_of(situation.decision_id),
         reasons=[*why(situation, churn, chosen, screen.holdout), *why_so(situation, catalogue, screen.quiet, until)],
         features=situation.policy_features(),
         feature_hash=situation.input_hash(),
         kind=chosen.kind,
         channel=None if offer is None else offer.channel,
         marketing=offer is not None and offer.marketing,
-        budgets=affordable.draws(chosen.offer_id),
         held_until=None if until is None else to_datetime(until),
         timezone=None if screen.quiet is None else screen.quiet.zone,
+        budgets=affordable.draws(chosen.offer_id),
     )
 
 

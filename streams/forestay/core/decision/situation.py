@@ -65,3 +65,8 @@ class Situation(NamedTuple):
 def decision_id(user_id: str, now: int) -> str:
     """Returns the id of the decision on a user at moment `now` (milliseconds): a user has one a moment."""
     return identifier("decision", user_id, str(now))
+
+
+def action_id_of(decision: str) -> str:
+    """Returns the id of the action that the decision of this id asks for, if it asks for one."""
+    return identifier("action", decision)

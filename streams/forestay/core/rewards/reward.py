@@ -3,7 +3,6 @@
 from typing import Final
 
 from forestay.core.decision.situation import decision_id
-from forestay.core.hashing import identifier
 from forestay.core.rewards.pending import PendingReward
 from forestay.core.units import DAY, to_datetime
 from forestay_schemas.action_feedback import FeedbackKind
@@ -15,11 +14,6 @@ FUNCTION: Final = "net-margin/1"
 KINDS: Final = tuple(FeedbackKind)
 _FAILED: Final = KINDS.index(FeedbackKind.FAILED)
 _MINOR: Final = 100
-
-
-def action_id_of(decision: str) -> str:
-    """Returns the id of the action that the decision with this id asks for, if it asks for one."""
-    return identifier("action", decision)
 
 
 def outcome(user_id: str, pending: PendingReward, horizon: int, margin: float, *, complete: bool) -> DecisionOutcome:

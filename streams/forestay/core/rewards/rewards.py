@@ -2,12 +2,12 @@
 
 from mypy_extensions import i64
 
-from forestay.core.decision.situation import decision_id
+from forestay.core.decision.situation import action_id_of, decision_id
 from forestay.core.errors import DeadLetter
 from forestay.core.event import Event
 from forestay.core.record import OutputRecord
 from forestay.core.rewards.pending import MAX_PENDING, PendingReward
-from forestay.core.rewards.reward import KINDS, action_id_of, outcome
+from forestay.core.rewards.reward import KINDS, outcome
 from forestay.core.rules import Rules
 from forestay.core.state.user_state import UserState
 from forestay.core.units import to_milliseconds, to_minor_units
