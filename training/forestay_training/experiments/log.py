@@ -38,6 +38,7 @@ class Decision(msgspec.Struct, frozen=True):
     offer_id: str | None = None
     features: dict[str, float] = {}
     experiments: tuple[Trial, ...] = ()
+    releases: str | None = None
 
 
 class Fragments(msgspec.Struct, frozen=True):
@@ -86,12 +87,13 @@ class Log:
         self._topics = topics
 
     def decisions(self) -> Iterator[Decision]:
-        """Yields the decisions.
+        """Yields the decisions, but for those that only let go what an earlier one chose: it counts once.
 
         Raises:
             ForestayError: a file cannot be read, or a record is no decision.
         """
-        return self._read(self._topics.decisions, _DECISION, outcomes=False)
+        made = self._read(self._topics.decisions, _DECISION, outcomes=False)
+        return (decision for decision in made if decision.releases is None)
 
     def outcomes(self) -> Iterator[Outcome]:
         """Yields the outcomes; raises as `decisions` does."""
