@@ -57,8 +57,8 @@ class Grant(NamedTuple):
 
 #: What is done to the state from outside: beside it, all logs it was made of and made are looked at.
 _KEEPING: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("clickstream", "clock", "identity", "decisions", "ledger"), (READ,)),
-    **dict.fromkeys(("actions", "features"), (DESCRIBE,)),
+    **dict.fromkeys(("clickstream", "clock", "identity", "feedback", "decisions", "ledger"), (READ,)),
+    **dict.fromkeys(("actions", "outcomes", "features"), (DESCRIBE,)),
     "state": (READ, WRITE),
 }
 #: What each part does with our topics, by their roles. Read and Write both include Describe.
