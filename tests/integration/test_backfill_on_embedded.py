@@ -47,12 +47,15 @@ FEWER = {
 }
 
 
+OWN = ("actions", "decisions", "outcomes", "features", "identity", "feedback", "state")
+
+
 def settings_of(servers: str, name: str) -> Settings:
     """Settings of a shop of this name: it shares the clickstream with others, and nothing else."""
     return Settings(
         kafka=embedded_kafka(servers, group_id=name),
         topics=TopicSettings(
-            **{role: f"{name}-{role}" for role in ("actions", "decisions", "features", "identity", "state")},
+            **{role: f"{name}-{role}" for role in OWN},
             clock=f"{name}-clock",
             dead_letters=f"{name}-dlq",
         ),

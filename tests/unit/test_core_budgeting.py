@@ -79,7 +79,10 @@ def test_a_partition_has_its_share_alone() -> None:
 def test_an_arm_has_its_own() -> None:
     market = shop(CALL, budgets=[{"id": "daily", "limit": 400, "arms": {"call": 200}}])
     book = Book(market.budgets, 0, 1)
-    assert [len(afford(market.offers, situation(RICH), market, book, arm).offers) for arm in ("call", None)] == [1, 0]
+    assert [len(afford(market.offers, situation(RICH), market, book, arms).offers) for arms in (("call",), ())] == [
+        1,
+        0,
+    ]
 
 
 def test_a_budget_is_spent_to_the_unit_and_then_nobody_gets_of_it() -> None:

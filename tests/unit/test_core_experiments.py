@@ -210,3 +210,16 @@ def test_a_catalogue_with_experiments_that_cannot_be_is_refused(wrong: list[dict
 def test_a_catalogue_without_experiments_has_the_digest_it_had() -> None:
     assert "experiments" not in plain().model_dump_json()
     assert shop().digest() != shop(experiment()).digest()
+
+
+def test_an_arm_spends_from_its_own_part_of_a_budget() -> None:
+    budgets = [{"id": "daily", "limit": 20_000, "arms": {"left": 20_000}}]
+    paid = plain(offer("a", cost={"fixed": 1}, budgets=["daily"]), policy={"exploration": 0}, budgets=budgets)
+    trial = experiment(arms=[{"id": "left"}, {"id": "right"}])
+    market = Catalogue.model_validate(paid.model_dump() | {"experiments": [trial]})
+    drawn: dict[str, set[str | None]] = {"left": set(), "right": set()}
+    for decision in decided(market, USERS[:100]):
+        drawn[decision.experiments[0].arm].add(decision.budgets[0].arm if decision.budgets else None)
+    assert drawn["right"] == {None}
+    # Of those in the arm some get nothing too: what is scarce costs more.
+    assert drawn["left"] == {"left", None}

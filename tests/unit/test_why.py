@@ -1,8 +1,7 @@
 """Why a decision was taken: what is told is true of the decision, and what would have changed it does change it."""
 
 import re
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,12 @@ def decided(
     shop: Catalogue, probability: float = 0.3, contacts: Sequence[Contact] = (), at: Situation | None = None
 ) -> Decision:
     """Returns a decision as a worker makes it."""
-    at = at or situation(LOYAL)
-    made = partial(decide, at, contacts, churn(probability), digest=shop.digest(), book=NO_BUDGETS)
-    return Trials(shop).decide(at, probability, made)
+    moment = at or situation(LOYAL)
+
+    def made(market: Catalogue, arms: Collection[str]) -> Decision:
+        return decide(moment, contacts, churn(probability), market, shop.digest(), book=NO_BUDGETS, arms=arms)
+
+    return Trials(shop).decide(moment, probability, made)
 
 
 def changes(shop: Catalogue, decision: Decision) -> dict[tuple[str, str], list[dict[str, Any]]]:

@@ -1,6 +1,6 @@
 """What an offer takes of budgets: what they do not cover is cut, the rest bears the price of what is scarce."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from forestay.core.budget.account import AccountKey, Draw
@@ -57,11 +57,11 @@ class Affordable(NamedTuple):
 
 
 def afford(
-    offers: Sequence[Offer], situation: Situation, catalogue: Catalogue, book: Book, arm: str | None = None
+    offers: Sequence[Offer], situation: Situation, catalogue: Catalogue, book: Book, arms: Collection[str] = ()
 ) -> Affordable:
     """Returns what the partition's share of the budgets leaves of `offers`; changes nothing.
 
-    `arm` is the user's in the experiment whose arms have budgets of their own.
+    `arms` are the user's: a budget may have limits of its own for some.
     """
     found = Affordable([], [], {}, {})
     if not any(offer.budgets for offer in offers):
@@ -70,8 +70,11 @@ def afford(
     now, basket = situation.now, situation.feature("average_basket")
     budgets = {budget.id: budget for budget in catalogue.budgets}
     for offer in offers:
-        draws = [book.draw(name, _amount(offer, budgets[name], basket), now, arm) for name in offer.budgets]
-        covered = [(draw, book.price(draw.key.budget, now, arm)) for draw in draws if draw is not None]
+        draws = [
+            book.draw(name, _amount(offer, budgets[name], basket), now, _arm(budgets[name], arms))
+            for name in offer.budgets
+        ]
+        covered = [(draw, book.price(draw.key.budget, now, draw.key.arm)) for draw in draws if draw is not None]
         if len(covered) < len(draws):
             found.suppressed.append(Suppressed(offer_id=offer.id, kind=offer.kind, code=EXHAUSTED))
             continue
@@ -82,6 +85,10 @@ def afford(
             (price - 1) * draw.amount * budgets[draw.key.budget].worth for draw, price in covered
         )
     return found
+
+
+def _arm(budget: Budget, arms: Collection[str]) -> str | None:
+    return next((arm for arm in arms if arm in budget.arms), None)
 
 
 def _amount(offer: Offer, budget: Budget, basket: float) -> int:

@@ -1,6 +1,6 @@
 """One decision: guardrails, policy, and the two records they leave."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from forestay.core.budget.book import Book
@@ -32,15 +32,17 @@ def decide(
     *,
     book: Book,
     room: Room = ROOM,
+    arms: Collection[str] = (),
 ) -> Decision:
     """Returns the decision; changes nothing.
 
     `contacts` are those remembered of the user, oldest first; `digest` is `catalogue.digest()`, computed
     once: it is the policy's version. `book` says what the partition may spend, `room` whether an action may wait.
+    `arms` are the user's in experiments.
     """
     screen = Screen(situation, contacts, churn.probability, catalogue, room)
     allowed, suppressed = screen.all()
-    affordable = afford(allowed, situation, catalogue, book)
+    affordable = afford(allowed, situation, catalogue, book, arms)
     candidates = weigh(affordable.offers, situation, churn.probability, catalogue, affordable.surcharges)
     chosen = candidates[draw(candidates, situation.decision_id, catalogue.policy.salt)]
     offer = catalogue.offer(chosen.offer_id)

@@ -1,7 +1,6 @@
 """From moments worth a decision to decisions: situations taken at their record, settled once the model answers."""
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from mypy_extensions import i64
@@ -138,7 +137,10 @@ class Deciding:
             return release(situation, situation.held, state.contacts, churn, self._catalogue, self._digest)
         # Nothing can wait with a user who is forgotten.
         room = Room(waiting=bool(state.held), forgotten=self._users.get(situation.user_id) is not state)
-        made = partial(decide, situation, state.contacts, churn, digest=self._digest, book=self._book, room=room)
+
+        def made(shop: Catalogue, arms: Collection[str]) -> Decision:
+            return decide(situation, state.contacts, churn, shop, self._digest, book=self._book, room=room, arms=arms)
+
         return self._trials.decide(situation, churn.probability, made)
 
     def _arm(self, user_id: str, state: UserState) -> None:

@@ -4,7 +4,7 @@ The record of the decision is the exposure: it names the arm, and the offer unde
 Who would have been treated alike in all arms can be left out of the read-out, in all arms by the same rule.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.guardrails import in_holdout
@@ -16,8 +16,8 @@ from forestay.core.units import to_datetime
 from forestay_schemas.decision import Decision, Trial
 from forestay_schemas.retention_action import Reason
 
-#: Makes the decision in question under a catalogue; changes nothing.
-Decide = Callable[[Catalogue], Decision]
+#: Makes the decision in question under a catalogue, for a user in these arms; changes nothing.
+Decide = Callable[[Catalogue, Collection[str]], Decision]
 #: The arm in each experiment, by the experiment's id.
 Arms = Mapping[str, Arm]
 
@@ -36,12 +36,12 @@ class Trials:
         `probability` is that of leaving, which may decide upon who is asked.
         """
         if not self._catalogue.experiments:
-            return decide(self._catalogue)
+            return decide(self._catalogue, ())
         chosen = self._in_force(situation, probability)
         if not chosen:
-            return decide(self._catalogue)
+            return decide(self._catalogue, ())
         arms = {experiment.id: arm for experiment, arm in chosen}
-        decision = decide(self._under(arms))
+        decision = decide(self._under(arms), _ids(arms))
         trials = tuple(
             Trial(experiment=experiment.id, arm=arm.id, would=self._would(experiment, arms, decision, decide))
             for experiment, arm in chosen
@@ -74,8 +74,9 @@ class Trials:
             if arm.id == arms[experiment.id].id:
                 would[arm.id] = decision.offer_id
             else:
-                shop = self._under({**arms, experiment.id: arm})
-                would[arm.id] = decide(shop).offer_id if shop.offers else None
+                others = {**arms, experiment.id: arm}
+                shop = self._under(others)
+                would[arm.id] = decide(shop, _ids(others)).offer_id if shop.offers else None
         return would
 
     def _under(self, arms: Arms) -> Catalogue:
@@ -84,6 +85,10 @@ class Trials:
         if key not in self._altered:
             self._altered[key] = altered(self._catalogue, [arm.change for arm in arms.values()])
         return self._altered[key]
+
+
+def _ids(arms: Arms) -> list[str]:
+    return [arm.id for arm in arms.values()]
 
 
 def _meant(experiment: Experiment, situation: Situation, probability: float) -> bool:
