@@ -13,7 +13,7 @@ PARTITIONS: Final = 4
 _DECISION, _ACTION, _STATE = 900, 400, 300
 #: Seconds between two commits of state.
 _COMMIT: Final = 1.0
-ROLES: Final = ("actions", "decisions", "dead_letters", "features", "ledger", "state")
+ROLES: Final = ("actions", "decisions", "outcomes", "dead_letters", "features", "ledger", "state")
 
 
 class Record(NamedTuple):

@@ -22,7 +22,7 @@ pytest_plugins = ("support.kafka_plugin",)
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60)]
 
 #: What only the owner of a partition writes.
-OWN = ("decisions", "actions", "dead_letters", "features", "ledger", "state")
+OWN = ("decisions", "actions", "outcomes", "dead_letters", "features", "ledger", "state")
 
 
 class Owner(NamedTuple):
