@@ -30,6 +30,7 @@ TRAINING = {
 TEACHING = {
     f"streams/forestay/cli/{name}.py"
     for name in (
+        "campaign_judging",
         "evaluating",
         "experimenting",
         "model_adapting",

@@ -33,6 +33,7 @@ from forestay.cli.commands import (
     train,
     tune,
     up,
+    uplift,
     watch,
     why,
     worker,
@@ -130,6 +131,7 @@ app.command("adapt-model", rich_help_panel=_LEARN)(adapt_model.adapt_model)
 app.command(rich_help_panel=_LEARN)(evaluate.evaluate)
 app.command(rich_help_panel=_LEARN)(ope.ope)
 app.add_typer(policy.app, name="policy", rich_help_panel=_LEARN)
+app.command(rich_help_panel=_LEARN)(uplift.uplift)
 app.add_typer(experiment.app, name="experiment", rich_help_panel=_LEARN)
 app.add_typer(model.app, name="model", rich_help_panel=_LEARN)
 app.add_typer(catalogue.app, name="catalogue", rich_help_panel=_LOOK)
