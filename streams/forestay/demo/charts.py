@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -12,6 +12,7 @@ from forestay.demo.latency import Latencies
 from forestay.demo.meter import Sample
 from forestay.demo.summary import Course
 from forestay.output_reading import Action, Decision
+from forestay.pages.figures import MAIN, QUIET, SECOND, styled
 from forestay_schemas.types import ActionKind, TriggerKind
 
 #: One colour a kind, in every chart, readable on light and on dark.
@@ -23,8 +24,6 @@ _COLOURS: Final[Mapping[str, str]] = {
     ActionKind.OUTREACH: "#9085e9",
     ActionKind.REVIEW_RISK: "#d55181",
 }
-_MAIN: Final = "#3987e5"
-_SECOND: Final = "#eb6834"
 _BINS: Final = 25
 _AFTER: Final = {
     TriggerKind.EVENT: "an event",
@@ -33,15 +32,6 @@ _AFTER: Final = {
 }
 #: Milliseconds worth a tick on a logarithmic axis.
 _TICKS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 60_000)
-_CONFIG: Final = {"displayModeBar": False, "responsive": True}
-#: On the right there is room for half of a last "100%", which is left out where it would not fit.
-_MARGIN: Final = {"l": 60, "r": 26, "t": 28, "b": 44}
-
-
-def as_html(figure: go.Figure, name: str) -> str:
-    """Returns the figure as a fragment of a page that has plotly.js; `name` is its element's id."""
-    html: str = figure.to_html(full_html=False, include_plotlyjs=False, div_id=name, config=_CONFIG)
-    return html
 
 
 def course_chart(samples: Sequence[Sample], course: Course) -> go.Figure:
@@ -49,12 +39,12 @@ def course_chart(samples: Sequence[Sample], course: Course) -> go.Figure:
     figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.12)
     seconds = [round(sample.at, 2) for sample in samples]
     rates, lags = [round(sample.rate) for sample in samples], [sample.lag for sample in samples]
-    figure.add_scatter(x=seconds, y=rates, row=1, col=1, fill="tozeroy", line={"color": _MAIN, "width": 2}, name="")
-    figure.add_scatter(x=seconds, y=lags, row=2, col=1, fill="tozeroy", line={"color": _SECOND, "width": 2}, name="")
+    figure.add_scatter(x=seconds, y=rates, row=1, col=1, fill="tozeroy", line={"color": MAIN, "width": 2}, name="")
+    figure.add_scatter(x=seconds, y=lags, row=2, col=1, fill="tozeroy", line={"color": SECOND, "width": 2}, name="")
     figure.update_traces(hovertemplate="%{y:,} after %{x:.0f} s")
     steady = course.fast.seconds
     for at, text in ((0.0, "fast"), (steady, "steady"), (steady + course.steady.seconds, "silence")):
-        figure.add_vline(x=at, line={"width": 1, "dash": "dot", "color": "#888"}, row="all", col=1)
+        figure.add_vline(x=at, line={"width": 1, "dash": "dot", "color": QUIET}, row="all", col=1)
         figure.add_annotation(
             x=at, y=1.0, yref="y domain", text=text, showarrow=False, xanchor="left", yanchor="bottom"
         )
@@ -68,8 +58,8 @@ def latency_chart(found: Latencies) -> go.Figure:
     """Returns the share of decisions made within so many milliseconds, with p50 and p99 marked."""
     figure = go.Figure()
     for name, ordered, colour in (
-        ("decision on its topic", found.to_record, _MAIN),
-        ("read by a consumer", found.to_consumer, _SECOND),
+        ("decision on its topic", found.to_record, MAIN),
+        ("read by a consumer", found.to_consumer, SECOND),
     ):
         steps = _distribution(ordered)
         figure.add_scatter(
@@ -81,7 +71,7 @@ def latency_chart(found: Latencies) -> go.Figure:
             hovertemplate="%{y:.1%} within %{x} ms",
         )
     for share, text in ((0.5, "p50"), (0.99, "p99")):
-        figure.add_hline(y=share, line={"width": 1, "dash": "dot", "color": "#888"}, annotation_text=text)
+        figure.add_hline(y=share, line={"width": 1, "dash": "dot", "color": QUIET}, annotation_text=text)
     figure.update_xaxes(
         title="milliseconds since the event was sent",
         type="log",
@@ -147,7 +137,7 @@ def probability_chart(decisions: Iterable[Decision]) -> go.Figure:
             y=[count / total for count in counted],
             row=1,
             col=column,
-            marker={"color": _MAIN if kind is TriggerKind.EVENT else _SECOND},
+            marker={"color": MAIN if kind is TriggerKind.EVENT else SECOND},
             customdata=counted,
             hovertemplate="%{y:.1%} (%{customdata:,} scores) near %{x:.0%}<extra></extra>",
         )
@@ -165,7 +155,7 @@ def suppressed_chart(by_code: Mapping[str, int]) -> go.Figure:
         x=[by_code[code] for code in codes],
         y=[code.replace("_", " ") for code in codes],
         orientation="h",
-        marker={"color": _MAIN},
+        marker={"color": MAIN},
         text=[f"{by_code[code]:,}" for code in codes],
         textposition="auto",
         hovertemplate="%{x:,} offers: %{y}<extra></extra>",
@@ -173,29 +163,3 @@ def suppressed_chart(by_code: Mapping[str, int]) -> go.Figure:
     figure.update_xaxes(title="offers held back")
     figure.update_yaxes(automargin=True)
     return styled(figure, 90 + 34 * max(len(codes), 1), legend=False).update_yaxes(showgrid=False)
-
-
-def styled(figure: go.Figure, height: int, *, legend: bool = True) -> go.Figure:
-    """Returns the figure in the look of all reports."""
-    font: dict[str, Any] = {"family": "system-ui, sans-serif", "size": 13, "color": "#777"}
-    figure.update_layout(
-        height=height,
-        margin=_MARGIN,
-        font=font,
-        showlegend=legend,
-        legend={
-            "orientation": "h",
-            "y": 1.02,
-            "x": 0,
-            "xanchor": "left",
-            "yanchor": "bottom",
-            "itemsizing": "constant",
-        },
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        hovermode="closest",
-    )
-    figure.update_traces(marker_line_width=0, selector={"type": "bar"})
-    figure.update_xaxes(fixedrange=True, zeroline=False, showgrid=False, ticks="outside", showline=True)
-    figure.update_yaxes(fixedrange=True, zeroline=False, gridcolor="rgba(128,128,128,.25)")
-    return figure

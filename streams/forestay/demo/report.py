@@ -1,13 +1,11 @@
 """The HTML report: one file with everything in it, readable without a network, in light and in dark."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from forestay.core.decision.catalogue import Catalogue, Cost
 from forestay.demo import charts
@@ -17,6 +15,8 @@ from forestay.demo.meter import Sample
 from forestay.demo.metrics import MetricsTable
 from forestay.demo.summary import Course, LatencyFacts, Summary
 from forestay.demo.telling import lower_rungs_sentence, training_sentence
+from forestay.pages.environment import environment
+from forestay.pages.figures import fragment, plotly_js
 
 #: A flood of dead letters would make a long page: the rest is counted.
 _DEAD_LETTERS: Final = 50
@@ -74,25 +74,17 @@ def report(material: Material) -> str:
             more_dead_letters=max(len(harvest.dead_letters) - _DEAD_LETTERS, 0),
             catalogue=material.catalogue,
             metrics=material.metrics,
-            # plotly.js is a script of a pinned package, not data.
-            plotly_js=Markup(get_plotlyjs()),  # noqa: S704
+            plotly_js=plotly_js(),
         )
     )
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("forestay.demo", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["words"] = lambda text: str(text).replace("_", " ").capitalize()
-    environment.filters["cost"] = _cost_in_words
-    environment.globals["day"] = lambda moment: f"{moment.day} {moment:%B %Y}"
-    environment.globals["moment"] = _moment
-    return environment
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment.day} {moment:%b %Y, %H:%M}"
+    own = environment("forestay.demo")
+    own.filters["words"] = lambda text: str(text).replace("_", " ").capitalize()
+    own.filters["cost"] = _cost_in_words
+    own.globals["day"] = lambda moment: f"{moment.day} {moment:%B %Y}"
+    return own
 
 
 def _cost_in_words(cost: Cost) -> str:
@@ -146,7 +138,7 @@ def _rows(name: str, facts: LatencyFacts) -> Iterator[_Row]:
             yield _Row(f"{name}, {where}", found)
 
 
-def _charts(material: Material) -> dict[str, Any]:
+def _charts(material: Material) -> dict[str, Markup | None]:
     course, harvest = material.course, material.harvest
     found = latencies(harvest.decisions, course.clickstream, course.sent)
     figures = {
@@ -156,8 +148,4 @@ def _charts(material: Material) -> dict[str, Any]:
         "probability": charts.probability_chart(seen.record for seen in harvest.decisions),
         "suppressed": charts.suppressed_chart(material.summary.suppressed),
     }
-    return {
-        # plotly escapes what stands in its data.
-        name: None if figure is None else Markup(charts.as_html(figure, f"chart-{name}"))  # noqa: S704
-        for name, figure in figures.items()
-    }
+    return {name: None if figure is None else fragment(figure, f"chart-{name}") for name, figure in figures.items()}

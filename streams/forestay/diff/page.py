@@ -1,14 +1,12 @@
 """The comparison as one HTML file: it needs no network, no script, and reads well on a telephone."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
 from forestay.diff.difference import Difference, Row
 from forestay.diff.words import division_name, money, offer_name, share, signed
+from forestay.pages.environment import environment
 
 #: Rows of one table; an offer table of a large catalogue would be long.
 _MOST_ROWS: Final = 40
@@ -37,22 +35,11 @@ def write_page(path: Path, difference: Difference, sides: Sides) -> None:
 
 def page(difference: Difference, sides: Sides) -> str:
     """Returns the page; the same comparison gives the same bytes."""
-    environment = Environment(
-        # The look is that of the demonstration's report.
-        loader=ChoiceLoader([PackageLoader("forestay.diff", "."), PackageLoader("forestay.demo", ".")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters |= {"offer": offer_name, "money": money, "share": share, "signed": signed}
-    environment.globals["moment"] = _moment
-    return environment.get_template("page.html.j2").render(
+    own = environment("forestay.diff")
+    own.filters |= {"offer": offer_name, "money": money, "share": share, "signed": signed}
+    return own.get_template("page.html.j2").render(
         found=difference, sides=sides, tiles=list(_tiles(difference, sides.currency)), tables=_tables(difference)
     )
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment.day} {moment:%b %Y, %H:%M}"
 
 
 def _tiles(found: Difference, currency: str) -> Iterator[Tile]:

@@ -1,14 +1,12 @@
 """The watch as one HTML file: it needs no network, no script, and reads well on a telephone."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
 from forestay.core.units import to_datetime
 from forestay.core.watch.words import MEANING, told
+from forestay.pages.environment import environment, moment
 from forestay.watching.course import Course, Line
 from forestay.watching.watching import Watching
 
@@ -47,17 +45,11 @@ def write_page(path: Path, watching: Watching, title: str) -> None:
 
 def page(watching: Watching, title: str) -> str:
     """Returns the page; the same watch gives the same bytes."""
-    environment = Environment(
-        # The look is that of the demonstration's report.
-        loader=ChoiceLoader([PackageLoader("forestay.watching", "."), PackageLoader("forestay.demo", ".")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
+    own = environment("forestay.watching")
     course, reference = watching.course, watching.reference
     sections = list(_sections(course))
-    environment.filters |= {"moment": _moment, "told": told}
-    return environment.get_template("page.html.j2").render(
+    own.filters |= {"moment": _moment, "told": told}
+    return own.get_template("page.html.j2").render(
         title=title,
         tiles=list(_tiles(watching)),
         alarms=course.alarms[:_MOST_ALARMS],
@@ -120,6 +112,5 @@ def _drawn(values: Sequence[float | None], limits: Sequence[float | None]) -> di
     return {"values": points(values), "limits": points(limits)}
 
 
-def _moment(moment: int) -> str:
-    at: datetime = to_datetime(moment)
-    return f"{at.day} {at:%b %Y, %H:%M}"
+def _moment(milliseconds: int) -> str:
+    return moment(to_datetime(milliseconds))

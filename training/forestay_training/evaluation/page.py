@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
-
-from forestay.demo.charts import as_html
+from forestay.pages.environment import environment
+from forestay.pages.figures import plot, plotly_js
 from forestay_training.evaluation import curves, plots
 from forestay_training.evaluation.evaluate import Evaluated
 
@@ -19,13 +16,6 @@ COLUMNS: Final = {
 }  # fmt: skip
 
 
-class Plot(NamedTuple):
-    """A plot as HTML, and what it shows in words, for who does not see it."""
-
-    html: Markup
-    words: str
-
-
 def write_page(path: Path, found: Mapping[str, Any], evaluated: Evaluated) -> None:
     """Writes the page to `path`."""
     path.write_text(page(found, evaluated), encoding="utf-8")
@@ -33,23 +23,14 @@ def write_page(path: Path, found: Mapping[str, Any], evaluated: Evaluated) -> No
 
 def page(found: Mapping[str, Any], evaluated: Evaluated) -> str:
     """Returns the page of the JSON object `found` and the answers it was made of."""
-    environment = Environment(
-        # The look is that of the demonstration's report.
-        loader=ChoiceLoader(
-            [PackageLoader("forestay_training.evaluation", "."), PackageLoader("forestay.demo", ".")]
-        ),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters |= {"number": _number, "signed": _signed, "span": _span, "day": lambda text: text[:10]}
-    return environment.get_template("page.html.j2").render(
+    own = environment("forestay_training.evaluation")
+    own.filters |= {"number": _number, "signed": _signed, "span": _span}
+    return own.get_template("page.html.j2").render(
         found=found,
         columns=COLUMNS,
         verdict=verdict(found),
-        plots={name: _plot(name, figure, words) for name, figure, words in _plots(found, evaluated)},
-        # plotly.js is a script of a pinned package, not data.
-        plotly_js=Markup(get_plotlyjs()),  # noqa: S704
+        plots={name: plot(name, figure, words) for name, figure, words in _plots(found, evaluated)},
+        plotly_js=plotly_js(),
     )
 
 
@@ -103,11 +84,6 @@ def _plots(found: Mapping[str, Any], evaluated: Evaluated) -> Iterator[tuple[str
         yield "learning", plots.learning_plot(found["learning_curve"]), "AUC by the number of labelled users"
     for model, worths in found.get("importance", {}).get("groups", {}).items():
         yield f"worth-{model}", plots.worth_plot(worths), f"What {model} loses without each group of features"
-
-
-def _plot(name: str, figure: Any, words: str) -> Plot:
-    # plotly escapes what stands in its data.
-    return Plot(Markup(as_html(figure, f"plot-{name}")), words)  # noqa: S704
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from forestay.demo.charts import styled
+from forestay.pages.figures import QUIET, height_of, styled
 
 #: One colour a model in every plot; told apart by dashes too.
 _COLOURS: Final = {
@@ -33,7 +33,7 @@ def interval_plot(figures: Mapping[str, Mapping[str, Any]], measure: str, title:
             hovertemplate=f"{name}: %{{x:.4f}}<extra></extra>",
         )
     figure.update_xaxes(title=title)
-    return styled(figure, 90 + 34 * len(figures), legend=False)
+    return styled(figure, height_of(len(figures)), legend=False)
 
 
 def gains_plot(curves: Mapping[str, Sequence[float]]) -> go.Figure:
@@ -89,7 +89,7 @@ def parts_plot(parts: Mapping[str, Mapping[str, Any]], models: Sequence[str]) ->
             y=values,
             name=name,
             marker={"color": _COLOURS[name]},
-            error_y=ends | {"type": "data", "symmetric": False, "thickness": 1, "color": "#888"},
+            error_y=ends | {"type": "data", "symmetric": False, "thickness": 1, "color": QUIET},
             hovertemplate=f"{name}: %{{y:.3f}}<extra></extra>",
         )
     figure.update_layout(barmode="group", bargap=0.25)
@@ -155,7 +155,7 @@ def _diagonal(figure: go.Figure) -> None:
         x=[0, 1],
         y=[0, 1],
         mode="lines",
-        line={"color": "#888", "width": 1, "dash": "dot"},
+        line={"color": QUIET, "width": 1, "dash": "dot"},
         showlegend=False,
         hoverinfo="skip",
     )

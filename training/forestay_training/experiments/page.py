@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from forestay.pages.environment import environment
 
 #: Width and height of the drawing of the looks, in its own units.
 _WIDTH: Final = 640.0
@@ -30,20 +30,10 @@ def write_page(path: Path, found: Mapping[str, Any]) -> None:
 
 def page(found: Mapping[str, Any]) -> str:
     """Returns the page; the same read-out gives the same bytes."""
-    environment = Environment(
-        # The look is that of the demonstration's report.
-        loader=ChoiceLoader(
-            [PackageLoader("forestay_training.experiments", "."), PackageLoader("forestay.demo", ".")]
-        ),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters |= {"number": number, "signed": signed, "span": span, "day": lambda text: text[:10]}
+    own = environment("forestay_training.experiments")
+    own.filters |= {"signed": signed, "span": span}
     drawings = {} if found["blocked"] else dict(_drawings(found["primary"]["arms"]))
-    return environment.get_template("page.html.j2").render(
-        found=found, drawings=drawings, width=_WIDTH, height=_HEIGHT
-    )
+    return own.get_template("page.html.j2").render(found=found, drawings=drawings, width=_WIDTH, height=_HEIGHT)
 
 
 def _drawings(arms: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -73,11 +63,6 @@ def _drawing(looks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for place, look in enumerate(looks)
     ]
     return {"marks": marks, "reach": reach}
-
-
-def number(value: float | None) -> str:
-    """Returns a figure with as many digits as tell something."""
-    return "-" if value is None else f"{value:,.4g}"
 
 
 def signed(value: float | None) -> str:

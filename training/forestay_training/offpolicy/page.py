@@ -2,21 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
-
-from forestay.demo.charts import as_html
+from forestay.pages.environment import environment, number
+from forestay.pages.figures import plot, plotly_js
 from forestay_training.offpolicy import plots
-
-
-class Plot(NamedTuple):
-    """A plot as HTML, and what it shows in words, for who does not see it."""
-
-    html: Markup
-    words: str
 
 
 def write_page(path: Path, found: Mapping[str, Any]) -> None:
@@ -26,45 +16,19 @@ def write_page(path: Path, found: Mapping[str, Any]) -> None:
 
 def page(found: Mapping[str, Any]) -> str:
     """Returns the page of the JSON object `found`."""
-    environment = Environment(
-        # The look is that of the demonstration's report.
-        loader=ChoiceLoader([PackageLoader("forestay_training.offpolicy", "."), PackageLoader("forestay.demo", ".")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters |= {"number": _number, "span": _span}
-    return environment.get_template("page.html.j2").render(
-        found=found,
-        plots={name: _plot(name, figure, words) for name, figure, words in _plots(found)},
-        # plotly.js is a script of a pinned package, not data.
-        plotly_js=Markup(get_plotlyjs()),  # noqa: S704
-    )
+    plots = {name: plot(name, figure, words) for name, figure, words in _plots(found)}
+    template = environment("forestay_training.offpolicy").get_template("page.html.j2")
+    return template.render(found=found, plots=plots, plotly_js=plotly_js())
 
 
 def _plots(found: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     by, logged = found["verdict"]["by"], found["logged"]["value"]
     chosen = found["estimates"][by]
-    words = f"{by} says {_number(chosen['value'])} a decision; the log earned {_number(logged)}, the dotted line"
+    words = f"{by} says {number(chosen['value'])} a decision; the log earned {number(logged)}, the dotted line"
     yield "estimates", plots.estimates_plot(found), words
     model = found["reward_model"]
-    words = f"Expected {_number(model['expected'])} on average, came {_number(model['came'])}"
+    words = f"Expected {number(model['expected'])} on average, came {number(model['came'])}"
     yield "calibration", plots.calibration_plot(model["bins"]), words
     if found["same_policy"] is not None:
         failed = ", ".join(found["same_policy"]["failed"]) or "none"
         yield "same", plots.same_policy_plot(found), f"Off by more than chance explains: {failed}"
-
-
-def _plot(name: str, figure: Any, words: str) -> Plot:
-    # plotly escapes what stands in its data.
-    return Plot(Markup(as_html(figure, f"plot-{name}")), words)  # noqa: S704
-
-
-def _number(value: float | str | None) -> str:
-    if isinstance(value, str):
-        return value
-    return "–" if value is None else f"{value:.4g}"  # noqa: RUF001 - a dash in a table
-
-
-def _span(span: list[float] | None) -> str:
-    return "" if span is None else f"{span[0]:.4g} to {span[1]:.4g}"

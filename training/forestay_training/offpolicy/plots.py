@@ -1,24 +1,21 @@
 """The page's plots, in the look of the other reports."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import plotly.graph_objects as go
 
-from forestay.demo.charts import styled
-
-_MAIN: Final = "#3987e5"
-_SECOND: Final = "#eb6834"
+from forestay.pages.figures import MAIN, QUIET, SECOND, add_point, height_of, styled
 
 
 def estimates_plot(found: Mapping[str, Any]) -> go.Figure:
     """Returns each estimate of the policy's value with its interval; the line is what the log itself earned."""
     figure = go.Figure()
     for name in reversed(list(found["estimates"])):
-        _point(figure, name, found["estimates"][name], _MAIN)
-    figure.add_vline(x=found["logged"]["value"], line={"width": 1, "dash": "dot", "color": "#888"})
+        add_point(figure, name, found["estimates"][name], MAIN)
+    figure.add_vline(x=found["logged"]["value"], line={"width": 1, "dash": "dot", "color": QUIET})
     figure.update_xaxes(title="reward a decision")
-    return styled(figure, 90 + 34 * len(found["estimates"]), legend=False)
+    return styled(figure, height_of(len(found["estimates"])), legend=False)
 
 
 def same_policy_plot(found: Mapping[str, Any]) -> go.Figure:
@@ -26,10 +23,10 @@ def same_policy_plot(found: Mapping[str, Any]) -> go.Figure:
     figure = go.Figure()
     above = found["same_policy"]["above"]
     for name in reversed(list(above)):
-        _point(figure, name, above[name], _SECOND if name in found["same_policy"]["failed"] else _MAIN)
-    figure.add_vline(x=0, line={"width": 1, "dash": "dot", "color": "#888"})
+        add_point(figure, name, above[name], SECOND if name in found["same_policy"]["failed"] else MAIN)
+    figure.add_vline(x=0, line={"width": 1, "dash": "dot", "color": QUIET})
     figure.update_xaxes(title="above what the log earned")
-    return styled(figure, 90 + 34 * len(above), legend=False)
+    return styled(figure, height_of(len(above)), legend=False)
 
 
 def calibration_plot(bins: Sequence[Mapping[str, Any]]) -> go.Figure:
@@ -40,30 +37,13 @@ def calibration_plot(bins: Sequence[Mapping[str, Any]]) -> go.Figure:
         x=expected,
         y=came,
         mode="lines+markers",
-        line={"color": _MAIN, "width": 2},
+        line={"color": MAIN, "width": 2},
         hovertemplate="expected %{x:.4g}, came %{y:.4g}<extra></extra>",
     )
     ends = [min(expected + came), max(expected + came)]
     figure.add_scatter(
-        x=ends, y=ends, mode="lines", line={"color": "#888", "width": 1, "dash": "dot"}, hoverinfo="skip"
+        x=ends, y=ends, mode="lines", line={"color": QUIET, "width": 1, "dash": "dot"}, hoverinfo="skip"
     )
     figure.update_xaxes(title="reward expected")
     figure.update_yaxes(title="reward that came")
     return styled(figure, 360, legend=False)
-
-
-def _point(figure: go.Figure, name: str, one: Mapping[str, Any], colour: str) -> None:
-    value = one["value"]
-    if value is None:
-        return
-    low, high = one["interval"] or (value, value)
-    figure.add_scatter(
-        x=[value],
-        y=[name],
-        error_x={
-            "type": "data", "array": [high - value], "arrayminus": [value - low], "symmetric": False, "thickness": 2,
-        },
-        mode="markers",
-        marker={"size": 10, "color": colour},
-        hovertemplate=f"{name}: %{{x:.4g}}<extra></extra>",
-    )  # fmt: skip

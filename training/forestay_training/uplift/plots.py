@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from forestay.demo.charts import styled
+from forestay.pages.figures import QUIET, add_point, height_of, styled
 
 _COLOURS: Final = ("#3987e5", "#eb6834", "#1baf7a", "#d9a014", "#9085e9", "#d55181", "#b07aa1", "#9a9992", "#888")
 
@@ -40,19 +40,10 @@ def policies_plot(policies: Mapping[str, Mapping[str, Any]]) -> go.Figure:
     """Returns each policy's net value with its interval, from the top."""
     figure = go.Figure()
     for name in reversed(list(policies)):
-        value = policies[name]["net"]["value"]
-        low, high = policies[name]["net"]["interval"] or (value, value)
-        figure.add_scatter(
-            x=[value],
-            y=[name],
-            error_x={"type": "data", "array": [high - value], "arrayminus": [value - low], "symmetric": False},
-            mode="markers",
-            marker={"size": 10, "color": _COLOURS[0]},
-            hovertemplate="%{x:.4g}<extra></extra>",
-        )
-    figure.add_vline(x=0, line={"width": 1, "dash": "dot", "color": "#888"})
+        add_point(figure, name, policies[name]["net"])
+    figure.add_vline(x=0, line={"width": 1, "dash": "dot", "color": QUIET})
     figure.update_xaxes(title="net value a person, above treating no one")
-    return styled(figure, 90 + 34 * len(policies), legend=False)
+    return styled(figure, height_of(len(policies)), legend=False)
 
 
 def shares_plot(by_share: Mapping[str, list[float]]) -> go.Figure:
