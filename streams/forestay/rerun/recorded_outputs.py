@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 import msgspec
 from xxhash import xxh3_128_digest
 
-from forestay.core.hashing import identifier
+from forestay.core.decision.situation import action_id_of
 from forestay.core.record import OutputRecord
 from forestay.recording import RecordingError
 from forestay.rerun.outputs import Kind
@@ -100,7 +100,7 @@ class RecordedOutputs:
         beyond = {name for name in left if not _is_between(decisions[name], begins, ends)}
         found = {Kind.DECISIONS: sorted(left - beyond), Kind.ACTIONS: []}
         if decisions and not any(begins.values()):
-            acted = {identifier("action", name) for name in beyond}
+            acted = {action_id_of(name) for name in beyond}
             found[Kind.ACTIONS] = sorted(self._unmade.get(Kind.ACTIONS, set()) - acted)
         return {kind: names for kind, names in found.items() if names}
 
