@@ -30,7 +30,7 @@ from forestay.core.state.state_codec import MARK_KEY
 from forestay.core.units import DAY, HOUR
 from forestay_schemas import RetentionAction, TriggerKind
 
-SHOP = catalogue(offer("a", payload={"n": 1}), cooldown_days=1, policy={"exploration": 0})
+SHOP = catalogue(offer("a", payload={"template": "t1"}), cooldown_days=1, policy={"exploration": 0})
 BOUGHT: dict[str, Any] = {"event": "purchase", "price": 50}
 
 

@@ -72,7 +72,7 @@ class Reevaluation:
         situation = recorded_situation(
             decision.decision_id, decision.user_id, decision.decided_at, decision.trigger.kind, features
         )
-        return weigh(allowed, situation, probability, self.catalogue, self._surcharges)
+        return weigh(allowed, situation, probability, self.catalogue, self._surcharges, decision.churn.rung)
 
     def choose(self, change: Change = Change()) -> Choice:  # noqa: B008 - as above
         """Returns what is chosen."""

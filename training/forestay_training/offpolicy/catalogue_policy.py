@@ -41,7 +41,8 @@ def _weighed(decision: Decided, catalogue: Catalogue) -> Iterator[tuple[str, flo
         offer for offer in catalogue.offers if offer.id in kept or (offer.id not in cut and _may_be(offer, decision))
     ]
     try:
-        candidates = weigh(offers, situation_of(decision), decision.churn.probability, catalogue)
+        churn = decision.churn
+        candidates = weigh(offers, situation_of(decision), churn.probability, catalogue, rung=churn.rung)
     except ValidationError as error:
         # A value that is no number: what it is made of is not there.
         raise ForestayError(

@@ -8,13 +8,15 @@ churn probability an offer removes, until experiments measure it; what it misses
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from pydantic import Field, JsonValue, field_serializer, model_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_serializer, field_validator, model_validator
 
+from forestay.core.actions.payload import checked
 from forestay.core.budget.budget import Budget
 from forestay.core.decision.guardrail_settings import Days, Guardrails, Money, Part, ReviewRisk, Share, Switches
 from forestay.core.experiments.settings import Experiment, check_together
 from forestay.core.hashing import identifier
 from forestay.core.policy.posterior import Posterior
+from forestay.core.policy.rule import MAX_RULES, Rule, check_rules
 from forestay_schemas.types import ActionKind, Identifier, Label, Timestamp, TriggerKind
 
 #: A catalogue may hold this many offers; the policy looks at each for every decision.
@@ -85,6 +87,12 @@ class Offer(Part):
     eligibility: Eligibility = Eligibility()
     payload: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @field_validator("payload")
+    @classmethod
+    def _of_its_kind(cls, payload: dict[str, JsonValue], others: ValidationInfo) -> dict[str, JsonValue]:
+        # Without a kind that is wrong, and said so.
+        return checked(others.data["kind"], payload) if "kind" in others.data else payload
+
     @property
     def marketing(self) -> bool:
         """Says whether guardrails protect users from it: transactional offers and reviews by staff are exempt."""
@@ -97,12 +105,21 @@ class Offer(Part):
             raise ValueError(message)
         return self
 
+    @model_validator(mode="after")
+    def _points_agree(self) -> Self:
+        points = self.payload.get("points")
+        if self.kind is ActionKind.LOYALTY and self.cost.points and points is not None and points != self.cost.points:
+            message = f"it costs {self.cost.points} points and gives {points}"
+            raise ValueError(message)
+        return self
+
 
 class PolicyKind(StrEnum):
     """What weighs offers against each other."""
 
     EXPECTED_VALUE = "expected_value"
     LINEAR_THOMPSON = "linear_thompson"
+    RULES = "rules"
 
 
 class PolicySettings(Part):
@@ -113,7 +130,12 @@ class PolicySettings(Part):
     margin: Share = Field(default=0.3, description="margin as a share of spend")
     value_days: float = Field(default=180, gt=0, le=3650, description="horizon of the value at stake")
     exploration: Share = 0.05
+    exploration_floor: Share = Field(
+        default=0.0, exclude_if=lambda floor: not floor, description="least probability of each candidate in play"
+    )
     salt: str = Field(default="policy-1", min_length=1)
+    #: The policy itself, or what decides beneath another one where no model has answered.
+    rules: tuple[Rule, ...] = Field(default=(), max_length=MAX_RULES, exclude_if=lambda rules: not rules)
     #: In the file the name of another, whose content comes to stand here: the digest names what was learned too.
     posterior: Posterior | None = Field(default=None, exclude_if=lambda posterior: posterior is None)
 
@@ -122,6 +144,8 @@ class PolicySettings(Part):
     def _named(cls, content: Any) -> Any:
         if isinstance(content, dict) and content.get("kind") == PolicyKind.LINEAR_THOMPSON:
             return {"name": "linear-thompson", **content}
+        if isinstance(content, dict) and content.get("kind") == PolicyKind.RULES:
+            return {"name": "rules", **content}
         return content
 
     @model_validator(mode="after")
@@ -131,6 +155,17 @@ class PolicySettings(Part):
             message = "the kind linear_thompson needs a posterior: `forestay policy fit` makes one"
             raise ValueError(message)
         return self
+
+    @model_validator(mode="after")
+    def _has_rules(self) -> Self:
+        if self.kind is PolicyKind.RULES and not self.rules:
+            message = "the kind rules needs `rules`"
+            raise ValueError(message)
+        return self
+
+    def explored(self, candidates: int) -> float:
+        """Returns the share of decisions to draw evenly among so many, so that each has its floor."""
+        return min(max(self.exploration, self.exploration_floor * candidates), 1.0)
 
 
 class Catalogue(Part):
@@ -185,9 +220,11 @@ class Catalogue(Part):
     @model_validator(mode="after")
     def _known_names(self) -> Self:
         wanted = {tier for offer in self.offers for tier in offer.eligibility.tiers or ()}
+        wanted |= {str(offer.payload["tier"]) for offer in self.offers if "tier" in offer.payload}
         if unknown := sorted(wanted - self.tiers.keys()):
             message = f"offers are for tiers that `tiers` does not name: {', '.join(unknown)}"
             raise ValueError(message)
+        check_rules(self.policy.rules, {offer.id for offer in self.offers}, set(self.tiers))
         stopped = self.switches.paused | self.switches.out_of_stock
         if unknown := sorted(stopped - {offer.id for offer in self.offers}):
             message = f"switches name what is no offer: {', '.join(unknown)}"

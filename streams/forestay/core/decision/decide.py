@@ -1,8 +1,8 @@
 """One decision: guardrails, policy, and the two records they leave."""
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
 
+from forestay.core.actions.fill import expires_at, filled
 from forestay.core.budget.book import Book
 from forestay.core.decision.budgeting import afford
 from forestay.core.decision.catalogue import Catalogue
@@ -11,13 +11,14 @@ from forestay.core.decision.policy import cost, draw
 from forestay.core.decision.reasons import why, why_so
 from forestay.core.decision.release import held_of
 from forestay.core.decision.situation import Situation, action_id_of
-from forestay.core.policy.weighing import weigh
+from forestay.core.policy.by_rules import speaking
+from forestay.core.policy.weighing import rules_decide, weigh
 from forestay.core.record import OutputRecord
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.state.held import Held, put_held
 from forestay.core.state.user_state import UserState
 from forestay.core.survival import Survival
-from forestay.core.units import HOUR, to_datetime, to_milliseconds
+from forestay.core.units import to_datetime, to_milliseconds
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import Churn, ExperimentArm, PolicyStamp, RetentionAction
 from forestay_schemas.types import Rung
@@ -43,8 +44,11 @@ def decide(
     screen = Screen(situation, contacts, churn.probability, catalogue, room)
     allowed, suppressed = screen.all()
     affordable = afford(allowed, situation, catalogue, book, arms)
-    candidates = weigh(affordable.offers, situation, churn.probability, catalogue, affordable.surcharges)
+    candidates = weigh(affordable.offers, situation, churn.probability, catalogue, affordable.surcharges, churn.rung)
     chosen = candidates[draw(candidates, situation.decision_id, catalogue.policy.salt)]
+    rule = None
+    if rules_decide(catalogue, churn.rung):
+        rule = speaking(chosen.offer_id, situation, churn.probability, catalogue)
     offer = catalogue.offer(chosen.offer_id)
     until = None if offer is None else screen.held_until(offer)
     return Decision(
@@ -59,7 +63,10 @@ def decide(
         suppressed=suppressed + affordable.suppressed,
         offer_id=chosen.offer_id,
         action_id=None if chosen.offer_id is None else action_id_of(situation.decision_id),
-        reasons=[*why(situation, churn, chosen, screen.holdout), *why_so(situation, catalogue, screen.quiet, until)],
+        reasons=[
+            *why(situation, churn, chosen, screen.holdout, rule),
+            *why_so(situation, catalogue, screen.quiet, until),
+        ],
         features=situation.policy_features(),
         feature_hash=situation.input_hash(),
         kind=chosen.kind,
@@ -85,11 +92,11 @@ def action_of(decision: Decision, catalogue: Catalogue) -> RetentionAction | Non
         action_id=decision.action_id,
         user_id=decision.user_id,
         decided_at=decision.decided_at,
-        expires_at=decision.decided_at + timedelta(milliseconds=round(offer.expires_after_hours * HOUR)),
+        expires_at=expires_at(offer, decision),
         kind=offer.kind,
         offer_id=offer.id,
         channel=offer.channel,
-        payload=offer.payload,
+        payload=filled(offer, decision, catalogue),
         cost=cost(offer, decision.features["average_basket"]),
         reasons=decision.reasons,
         trigger=decision.trigger,

@@ -37,14 +37,33 @@ def weigh(
 
     `surcharges`, by offer, are what its budgets are scarce by: they lessen its value.
     """
+    values = net_values(offers, situation, probability, catalogue, surcharges)
+    in_play = [index for index, value in enumerate(values) if value > 0 or index == 0]
+    # Ties go to the earlier candidate, so the order of the catalogue is the stated priority.
+    best = max(in_play, key=lambda index: (values[index], -index))
+    return spread(offers, values, in_play, best, catalogue.policy.explored(len(in_play)))
+
+
+def net_values(
+    offers: Sequence[Offer],
+    situation: Situation,
+    probability: float,
+    catalogue: Catalogue,
+    surcharges: Mapping[str, float],
+) -> list[float]:
+    """Returns the value of each candidate less its surcharge, rounded to 1e-6; first that of doing nothing, 0."""
     values = [0.0]
     for offer in offers:
         value = expected_value(offer, situation, probability, catalogue)
         values.append(round(value - surcharges.get(offer.id, 0.0), 6))
-    in_play = [index for index, value in enumerate(values) if value > 0 or index == 0]
-    # Ties go to the earlier candidate, so the order of the catalogue is the stated priority.
-    best = max(in_play, key=lambda index: (values[index], -index))
-    even = catalogue.policy.exploration / len(in_play)
+    return values
+
+
+def spread(
+    offers: Sequence[Offer], values: Sequence[float], in_play: Sequence[int], best: int, exploration: float
+) -> list[Candidate]:
+    """Returns the candidates: `best` is chosen, but in a share `exploration` evenly any of `in_play` (indices)."""
+    even = exploration / len(in_play)
     propensities = [0.0] * len(values)
     for index in in_play:
         propensities[index] = even

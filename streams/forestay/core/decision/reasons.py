@@ -24,9 +24,11 @@ _MOST_NAMED = 2
 _MOST_ZONE = 60
 
 
-def why(situation: Situation, churn: Churn, chosen: Candidate, holdout: bool) -> list[Reason]:
-    """Returns the reasons of a decision: the risk, what set it off, and why this choice."""
-    return [_risk(churn), *_factors(churn), _trigger(situation), _choice(chosen, holdout)]
+def why(
+    situation: Situation, churn: Churn, chosen: Candidate, holdout: bool, rule: str | None = None
+) -> list[Reason]:
+    """Returns the reasons of a decision: the risk, what set it off, and why this choice; `rule` is what spoke."""
+    return [_risk(churn), *_factors(churn), _trigger(situation), _choice(chosen, holdout, rule)]
 
 
 def _risk(churn: Churn) -> Reason:
@@ -96,9 +98,13 @@ def _days(days: float) -> str:
     return "less than a day" if days < 1 else "a day" if round(days) == 1 else f"{days:.0f} days"
 
 
-def _choice(chosen: Candidate, holdout: bool) -> Reason:
+def _choice(chosen: Candidate, holdout: bool, rule: str | None) -> Reason:
+    if chosen.offer_id is not None and rule is not None:
+        return Reason(code="rule", text=f"the rule {rule} asks for it")
     if chosen.offer_id is not None:
         return Reason(code="worth_it", text=f"expected to earn {chosen.expected_value:.2f} more than it costs")
     if holdout:
         return Reason(code="holdout", text="the user belongs to the holdout and is never marketed to")
+    if rule is not None:
+        return Reason(code="rule", text=f"the rule {rule} asks for nothing to be done")
     return Reason(code="nothing", text="no permitted offer was chosen")

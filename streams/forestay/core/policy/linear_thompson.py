@@ -42,7 +42,7 @@ def weigh(
         means.append(round(value - surcharges.get(offer.id, 0.0), _VALUE_DIGITS))
         deviations.append(max(float(told @ head.covariance @ told), 0.0) ** 0.5)
     names = [(None, None), *((offer.id, offer.kind) for offer in offers)]
-    propensities = _propensities(means, deviations, catalogue.policy.exploration)
+    propensities = _propensities(means, deviations, catalogue.policy.explored(len(names)))
     return [
         Candidate(offer_id=offer_id, kind=kind, expected_value=value, propensity=propensity)
         for (offer_id, kind), value, propensity in zip(names, [0.0, *means], propensities, strict=True)

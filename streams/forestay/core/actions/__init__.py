@@ -1,0 +1,1 @@
+"""What an action carries: the payload of each kind, as the catalogue has it and filled in for a user."""
