@@ -80,6 +80,8 @@ class Decision(Contract):
     channel: Label | None = None
     marketing: bool = False
     budgets: tuple[BudgetDraw, ...] = ()
+    #: What a recommendation shows, the best first; left out where nothing is filled in.
+    items: tuple[Identifier, ...] = Field(default=(), exclude_if=lambda items: not items)
     held_until: Timestamp | None = None
     releases: Identifier | None = None
     timezone: Label | None = None

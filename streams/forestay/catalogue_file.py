@@ -1,7 +1,7 @@
 """The file of offers: YAML in, a checked catalogue out, errors that name the line."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.guardrail_settings import Guardrails
 from forestay.core.errors import ConfigurationError
+from forestay.core.items.items import Items
 from forestay.core.policy.posterior import Posterior
 from forestay.lined_yaml import load_lined
 from forestay.near_names import meant
@@ -19,21 +20,22 @@ _PARTS: Final[dict[str, type[BaseModel]]] = {"offers": Offer, "guardrails": Guar
 #: How deep a name of these parts stands: `offers.0.colour`, `guardrails.cap`.
 _DEPTH: Final = {"offers": 3, "guardrails": 2}
 
-#: A posterior of 200 offers has 1.2 MB (bytes).
-_LARGEST: Final = 20_000_000
+#: A posterior of 200 offers has 1.2 MB, 100,000 items with 20 neighbours some 60 (bytes).
+_LARGEST: Final = 100_000_000
+_Learned = TypeVar("_Learned", bound=BaseModel)
 
 
 def load_catalogue(path: Path) -> Catalogue:
-    """Returns the catalogue in the YAML file `path`, with the posterior that its policy may name.
+    """Returns the catalogue in the YAML file `path`, with the posterior and the items that it may name.
 
     Raises:
-        ConfigurationError: it is missing or too large, is no YAML, or breaks the contract, as may its posterior; the
+        ConfigurationError: it is missing or too large, is no YAML, or breaks the contract, as may those; the
             message has a line `FILE:LINE: what is wrong` for each error.
     """
     return load_lined(
         path,
         "catalogue",
-        lambda content: Catalogue.model_validate(_with_posterior(content, path.parent)),
+        lambda content: Catalogue.model_validate(_with_files(content, path.parent)),
         _said,
         "the catalogue",
     )
@@ -53,19 +55,33 @@ def _said(item: ErrorDetails) -> str:
     return f"there is no such part{meant(str(location[-1]), known.model_fields)}"
 
 
-def _with_posterior(content: Any, folder: Path) -> Any:
+def _with_files(content: Any, folder: Path) -> Any:
     """Puts what was learned in the place of its file's name, which is relative to the catalogue's folder."""
-    policy = content.get("policy") if isinstance(content, dict) else None
-    if not isinstance(policy, dict) or not isinstance(policy.get("posterior"), str):
+    if not isinstance(content, dict):
         return content
-    return {**content, "policy": {**policy, "posterior": _posterior(folder / policy["posterior"])}}
+    content = dict(content)
+    policy = content.get("policy")
+    if isinstance(policy, dict) and isinstance(policy.get("posterior"), str):
+        content["policy"] = {**policy, "posterior": _learned(Posterior, "posterior", folder / policy["posterior"])}
+    if isinstance(content.get("items"), str):
+        content["items"] = _learned(Items, "items", folder / content["items"])
+    return content
 
 
-def _posterior(path: Path) -> Posterior:
+def load_items(path: Path) -> Items:
+    """Returns the lists of items in a file that `forestay items fit` wrote.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no such file.
+    """
+    return _learned(Items, "items", path)
+
+
+def _learned(kind: type[_Learned], what: str, path: Path) -> _Learned:
     try:
         with path.open("rb") as file:
-            return Posterior.model_validate_json(file.read(_LARGEST))
+            return kind.model_validate_json(file.read(_LARGEST))
     except OSError as error:
-        raise ConfigurationError(f"the posterior {path} cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f"the {what} {path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise cannot_work(f"the posterior {path}", error) from error
+        raise cannot_work(f"the {what} {path}", error) from error

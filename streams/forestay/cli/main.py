@@ -20,6 +20,7 @@ from forestay.cli.commands import (
     evaluate,
     experiment,
     features,
+    items,
     model,
     ope,
     policy,
@@ -130,6 +131,7 @@ app.command(rich_help_panel=_LEARN)(tune.tune)
 app.command("adapt-model", rich_help_panel=_LEARN)(adapt_model.adapt_model)
 app.command(rich_help_panel=_LEARN)(evaluate.evaluate)
 app.command(rich_help_panel=_LEARN)(ope.ope)
+app.add_typer(items.app, name="items", rich_help_panel=_LEARN)
 app.add_typer(policy.app, name="policy", rich_help_panel=_LEARN)
 app.command(rich_help_panel=_LEARN)(uplift.uplift)
 app.add_typer(experiment.app, name="experiment", rich_help_panel=_LEARN)

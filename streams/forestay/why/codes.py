@@ -26,6 +26,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "no_longer_available": "the offer is not available any more",
     "no_longer_offered": "the offer has left the catalogue since",
     "out_of_stock": "what is offered is out of stock",
+    "nothing_to_recommend": "no item that is in stock and new to the user fits the list",
     "paused": "the offer, its kind or everything is paused by a switch",
     "review_risk": "there are signs of abuse, and nothing worth money is offered until someone has looked",
     "nothing_to_review": "there are no signs of abuse for someone to look at",

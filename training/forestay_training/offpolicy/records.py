@@ -9,7 +9,7 @@ import msgspec
 
 from forestay.core.errors import ForestayError
 from forestay.recording.values import record_values
-from forestay_schemas.types import TriggerKind
+from forestay_schemas.types import Rung, TriggerKind
 
 _EVERY: Final = 10_000
 
@@ -37,6 +37,7 @@ class Score(msgspec.Struct, frozen=True, gc=False):
     """The probability that the user leaves."""
 
     probability: float
+    rung: Rung = Rung.MODEL
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):

@@ -36,6 +36,9 @@ def filled(offer: Offer, decision: Decision, catalogue: Catalogue) -> dict[str, 
     elif offer.kind is ActionKind.REVIEW_RISK:
         payload["context"] = _context(decision, catalogue)
         payload["signs"] = [one.text for one in decision.reasons if one.code == "review_risk"]
+    elif decision.items:
+        gone = catalogue.switches.items_out_of_stock
+        payload["items"] = [item for item in decision.items if item not in gone]
     elif offer.kind is ActionKind.MESSAGE and isinstance(payload.get("text"), str):
         text = str(payload["text"])
         values = _slot_values(offer, decision)

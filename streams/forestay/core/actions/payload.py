@@ -86,7 +86,7 @@ class MessagePayload(Payload):
 
 
 class RecommendationPayload(Payload):
-    """Which list the receiver shows, and how many of it."""
+    """Which list is shown, and how many of it: one filled in here (`core/items/`), or one of the receiver's."""
 
     list: Label
     count: int = Field(default=6, ge=1, le=50)

@@ -15,6 +15,7 @@ from forestay.core.budget.budget import Budget
 from forestay.core.decision.guardrail_settings import Days, Guardrails, Money, Part, ReviewRisk, Share, Switches
 from forestay.core.experiments.settings import Experiment, check_together
 from forestay.core.hashing import identifier
+from forestay.core.items.items import Items, ListKind
 from forestay.core.policy.posterior import Posterior
 from forestay.core.policy.rule import MAX_RULES, Rule, check_rules
 from forestay_schemas.types import ActionKind, Identifier, Label, Timestamp, TriggerKind
@@ -183,6 +184,16 @@ class Catalogue(Part):
     )
     review_risk: ReviewRisk | None = None
     switches: Switches = Switches()
+    #: In the file the name of another, whose content comes to stand here.
+    items: Items | None = Field(default=None, exclude_if=lambda items: items is None)
+
+    @model_validator(mode="after")
+    def _items_are_there(self) -> Self:
+        lists = {offer.payload.get("list") for offer in self.offers if offer.kind is ActionKind.RECOMMENDATION}
+        if self.items is None and (wanting := sorted(set(ListKind) & lists)):
+            message = f"the list {wanting[0]} is filled from `items`: `forestay items fit` makes such a file"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _unique_offers(self) -> Self:

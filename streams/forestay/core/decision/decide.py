@@ -11,6 +11,7 @@ from forestay.core.decision.policy import cost, draw
 from forestay.core.decision.reasons import why, why_so
 from forestay.core.decision.release import held_of
 from forestay.core.decision.situation import Situation, action_id_of
+from forestay.core.items.offered import offered_items
 from forestay.core.policy.by_rules import speaking
 from forestay.core.policy.weighing import rules_decide, weigh
 from forestay.core.record import OutputRecord
@@ -75,6 +76,7 @@ def decide(
         held_until=None if until is None else to_datetime(until),
         timezone=None if screen.quiet is None else screen.quiet.zone,
         budgets=affordable.draws(chosen.offer_id),
+        items=() if offer is None else tuple(offered_items(offer, situation, catalogue)),
     )
 
 

@@ -19,6 +19,7 @@ from forestay.core.decision.release import chosen_then, release
 from forestay.core.decision.situation import Situation, decision_id
 from forestay.core.event import EVENT_NAMES, NEVER
 from forestay.core.experiments.trials import Trials
+from forestay.core.items.offered import lately
 from forestay.core.record import OutputRecord
 from forestay.core.rewards.rewards import Rewards
 from forestay.core.rules import Rules
@@ -88,8 +89,9 @@ class Deciding:
             snapshot = model_input(state, self._rules.features, now)
             name = decision_id(user_id, now)
             words, zone = tuple(state.consents), state.timezone
+            recent = () if self._catalogue.items is None else lately(state, self._rules.features, now)
             self.situations.append(
-                Situation(name, user_id, now, clock, trigger, state.country, snapshot, zone, words, held)
+                Situation(name, user_id, now, clock, trigger, state.country, snapshot, zone, words, held, recent)
             )
             until = held_until(zone, clock, self._catalogue.guardrails)
             if until is not None and until < self.must_settle_before:

@@ -6,6 +6,7 @@ from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.policy import cost
 from forestay.core.decision.review_risk import signals
 from forestay.core.decision.situation import Situation
+from forestay.core.items.offered import is_filled, offered_items
 from forestay.core.units import to_milliseconds
 from forestay_schemas.types import ActionKind, TriggerKind
 
@@ -33,6 +34,8 @@ def not_eligible(offer: Offer, situation: Situation, probability: float, catalog
         yield "other_country"
     if rules.margin_floor is not None and _margin(offer, situation, catalogue) < rules.margin_floor:
         yield "margin_too_low"
+    if _nothing_to_show(offer, situation, catalogue):
+        yield "nothing_to_recommend"
     yield from _suspected(offer, situation, catalogue)
 
 
@@ -45,6 +48,11 @@ def _not_there(offer: Offer, now: int, catalogue: Catalogue) -> Iterator[str]:
             yield "no_longer_available"
     if offer.id in catalogue.switches.out_of_stock:
         yield "out_of_stock"
+
+
+def _nothing_to_show(offer: Offer, situation: Situation, catalogue: Catalogue) -> bool:
+    """Says whether the offer is a list that is filled in here, and nothing fits the user."""
+    return is_filled(offer) and not offered_items(offer, situation, catalogue)
 
 
 def _margin(offer: Offer, situation: Situation, catalogue: Catalogue) -> float:

@@ -125,8 +125,11 @@ class Switches(Part):
     paused: frozenset[Identifier] = frozenset()
     paused_kinds: frozenset[ActionKind] = frozenset()
     out_of_stock: frozenset[Identifier] = frozenset()
+    items_out_of_stock: frozenset[Identifier] = Field(
+        default=frozenset(), max_length=100_000, exclude_if=lambda items: not items
+    )
 
-    @field_serializer("paused", "paused_kinds", "out_of_stock")
+    @field_serializer("paused", "paused_kinds", "out_of_stock", "items_out_of_stock")
     def _in_order(self, chosen: frozenset[str]) -> list[str]:
         return sorted(chosen)
 

@@ -26,7 +26,8 @@ POLICY_FEATURES = (
 class Situation(NamedTuple):
     """A user to be scored and decided upon as of `now`; `clock` is when this became known (both milliseconds).
 
-    `held` is the action that waited until now, at a release.
+    `held` is the action that waited until now, at a release; `recent` the items the user met lately, as hashes, where
+    the catalogue's items ask for them.
     A snapshot nobody changes: what later events of the same batch do to the user must not reach a decision.
     """
 
@@ -40,6 +41,7 @@ class Situation(NamedTuple):
     timezone: str | None = None
     consents: tuple[Consent, ...] = ()
     held: Held | None = None
+    recent: tuple[int, ...] = ()
 
     def feature(self, name: str) -> float:
         """Returns a rolling feature by name, as the model sees it."""

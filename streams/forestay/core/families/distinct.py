@@ -121,6 +121,11 @@ class Mentions:
             before -= 1
         return before
 
+    def after(self, second: i64) -> list[int]:
+        """Returns the hashes of what was mentioned in that second or later, the newest last."""
+        hashes = self.hashes
+        return [hashes[at] for at in range(self.first(second, len(hashes)), len(hashes))]
+
     def write(self, writer: RecordWriter, newest: i64, first: i64) -> None:
         """Writes how many there are from place `first` on, and each by its hash and a step.
 

@@ -1,0 +1,41 @@
+"""The items that an offer shows a user, where its list is one that is filled in here."""
+
+from typing import cast
+
+from forestay.core.decision.catalogue import Catalogue, Offer
+from forestay.core.decision.situation import Situation
+from forestay.core.families.distinct import Distinct, DistinctPart
+from forestay.core.feature_set import FeatureSet
+from forestay.core.items.items import ListKind
+from forestay.core.items.recommend import Taste, recommended
+from forestay.core.state.user_state import UserState
+from forestay_schemas.types import ActionKind
+
+
+def lately(state: UserState, features: FeatureSet, now: int) -> tuple[int, ...]:
+    """Returns the hashes of the items a user met in the longest window before `now` (ms), the newest last.
+
+    None where the family `distinct` is off.
+    """
+    place = features.index("distinct")
+    if place < 0:
+        return ()
+    family, part = cast(Distinct, features.families[place]), cast(DistinctPart, state.parts[place])
+    since = family.since(len(family.buckets) - 1, now)
+    return tuple(part.items.after(since))
+
+
+def is_filled(offer: Offer) -> bool:
+    """Says whether the offer's list is filled in here."""
+    return offer.kind is ActionKind.RECOMMENDATION and offer.payload.get("list") in set(ListKind)
+
+
+def offered_items(offer: Offer, situation: Situation, catalogue: Catalogue) -> list[str]:
+    """Returns the items the offer shows the user, the best first; none if its list is the receiver's to fill."""
+    if catalogue.items is None or not is_filled(offer):
+        return []
+    count = offer.payload.get("count", 6)
+    taste = Taste(situation.recent, situation.country)
+    unavailable = catalogue.switches.items_out_of_stock
+    listed = ListKind(str(offer.payload["list"]))
+    return recommended(listed, int(str(count)), taste, catalogue.items, unavailable)

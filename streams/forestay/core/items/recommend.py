@@ -1,0 +1,55 @@
+"""Which items a user is shown: neighbours of what they looked at and bought lately, then what is popular."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+from forestay.core.hashing import hash64
+from forestay.core.items.items import ITEM_BITS, Items, ListKind, Neighbour
+
+#: The newest items count; each counts this much of what the next newer one does.
+MOST_SEEDS: Final = 20
+_FADING: Final = 0.9
+
+
+class Taste(NamedTuple):
+    """What is known of a user: hashes of items they met in the last 30 days, the newest last, and their country."""
+
+    recent: Sequence[int]
+    country: str | None
+
+
+def recommended(
+    kind: ListKind, count: int, taste: Taste, items: Items, unavailable: Collection[str] = frozenset()
+) -> list[str]:
+    """Returns at most `count` items, the best first: never one of `unavailable`, nor one the user just met.
+
+    What neighbours leave open is filled by popularity, in the user's country first. Equal scores go by item id.
+    """
+    met = set(taste.recent)
+    ranked = _ranked(kind, taste, items)
+    fitting = (one for one in ranked if one not in unavailable and hash64(one) & ITEM_BITS not in met)
+    return list(islice(fitting, count))
+
+
+def _ranked(kind: ListKind, taste: Taste, items: Items) -> Iterator[str]:
+    """Yields items, each once, the best first."""
+    told: set[str] = set()
+    popular = (*items.countries.get(taste.country or "", ()), *items.popular)
+    for item in (*_by_neighbours(kind, taste, items), *popular):
+        if item not in told:
+            told.add(item)
+            yield item
+
+
+def _by_neighbours(kind: ListKind, taste: Taste, items: Items) -> list[str]:
+    if kind is ListKind.POPULAR:
+        return []
+    neighbours: Mapping[str, Sequence[Neighbour]] = items.together if kind is ListKind.TOGETHER else items.similar
+    scores: dict[str, float] = {}
+    weight = 1.0
+    for hashed in list(reversed(taste.recent))[:MOST_SEEDS]:
+        for item, score in neighbours.get(items.by_hash.get(hashed, ""), ()):
+            scores[item] = scores.get(item, 0.0) + weight * score
+        weight *= _FADING
+    return sorted(scores, key=lambda item: (-round(scores[item], 9), item))

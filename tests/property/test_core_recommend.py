@@ -1,0 +1,48 @@
+"""Recommendations against a plain reading of what they promise."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forestay.core.hashing import hash64
+from forestay.core.items.items import ITEM_BITS, Items, ListKind
+from forestay.core.items.recommend import MOST_SEEDS, Taste, recommended
+
+NAMES = [f"i{number}" for number in range(12)]
+names = st.sampled_from(NAMES)
+lists = st.lists(names, unique=True, max_size=12).map(tuple)
+neighbours = st.lists(st.tuples(names, st.floats(0.01, 1)), max_size=4, unique_by=lambda one: one[0]).map(tuple)
+
+
+@given(
+    items=st.builds(
+        Items,
+        orders=st.just(1),
+        popular=lists,
+        countries=st.dictionaries(st.sampled_from(["FR", "GB"]), lists),
+        together=st.dictionaries(names, neighbours),
+        similar=st.dictionaries(names, neighbours),
+    ),
+    kind=st.sampled_from(ListKind),
+    met=st.lists(names, unique=True),
+    country=st.sampled_from([None, "FR"]),
+    gone=st.sets(names),
+    count=st.integers(1, 12),
+)
+def test_what_is_shown_is_what_a_plain_reading_gives(  # noqa: PLR0917 - as many as are given
+    items: Items, kind: ListKind, met: list[str], country: str | None, gone: set[str], count: int
+) -> None:
+    found = recommended(kind, count, Taste([hash64(one) & ITEM_BITS for one in met], country), items, gone)
+    expected = [one for one in plainly(items, kind, met, country) if one not in gone and one not in met]
+    assert found == expected[:count]
+
+
+def plainly(items: Items, kind: ListKind, met: list[str], country: str | None) -> list[str]:
+    known = {*items.popular, *items.together, *items.similar}
+    near = {ListKind.TOGETHER: items.together, ListKind.SIMILAR: items.similar, ListKind.POPULAR: {}}[kind]
+    scores: dict[str, float] = {}
+    for age, item in enumerate(met[::-1][:MOST_SEEDS]):
+        for other, score in near.get(item, ()) if item in known else ():
+            scores[other] = scores.get(other, 0) + 0.9**age * score
+    first = sorted(scores, key=lambda one: (-round(scores[one], 9), one))
+    rest = [*items.countries.get(country or "", ()), *items.popular]
+    return list(dict.fromkeys([*first, *rest]))
