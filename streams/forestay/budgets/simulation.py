@@ -9,7 +9,10 @@ import numpy as np
 from forestay.budgets.market import COSTS, Market, best, draw_market, hours_of
 from forestay.core.budget.book import Book
 from forestay.core.budget.budget import Budget
-from forestay.core.units import DAY
+from forestay.core.budget.exchange import Exchange, Letter
+from forestay.core.budget.exchange_record import decode_message
+from forestay.core.event import NEVER
+from forestay.core.units import DAY, MINUTE
 
 _BUDGET: Final = "simulated"
 #: How far values swing over the day in the simulation of a season.
@@ -17,11 +20,44 @@ SWING: Final = 0.5
 
 
 class Setting(NamedTuple):
-    """Users a day, hundredths a day, partitions that share them."""
+    """Users a day, hundredths a day, partitions that share them, and whether what is left moves between these."""
 
     users: int = 100_000
     limit: int = 3_000_000
     partitions: int = 1
+    moves: bool = False
+
+
+class Post:
+    """What partitions tell each other, delivered at once: so a report is a minute old when it is answered."""
+
+    def __init__(self, books: Sequence[Book]) -> None:
+        """`books` are the partitions', by number."""
+        self._books = books
+        self._exchanges = [Exchange(book) for book in books]
+        self._minute = NEVER
+
+    def carry(self, moment: int) -> None:
+        """Lets all partitions commit and tell, once a minute; `moment` is milliseconds."""
+        if moment // MINUTE == self._minute:
+            return
+        self._minute = moment // MINUTE
+        for exchange in self._exchanges:
+            exchange.tick(moment)
+        for _ in ("reports and answers", "what was called back"):
+            for letter in self._letters():
+                self._deliver(letter)
+
+    def _letters(self) -> list[Letter]:
+        found = []
+        for book, exchange in zip(self._books, self._exchanges, strict=True):
+            exchange.checkpoint()
+            book.checkpoint()
+            found += exchange.durable()
+        return found
+
+    def _deliver(self, letter: Letter) -> None:
+        self._exchanges[letter.partition].take(decode_message(letter.record.value, letter.partition))
 
 
 class Day(NamedTuple):
@@ -43,13 +79,23 @@ def simulate(setting: Setting, seeds: Sequence[int], swing: float = 0.0) -> Iter
         hours = hours_of(days[2], setting.limit) if swing else (1.0,) * 24
         budget = Budget(id=_BUDGET, limit=setting.limit, hours=hours)
         books = [Book([budget], number, setting.partitions) for number in range(setting.partitions)]
-        told = [_day(name, books, days[number], number, setting) for number, name in enumerate(("first", "second"))]
+        post = Post(books) if setting.moves else None
+        told = [
+            _day(name, books, days[number], number, setting, post) for number, name in enumerate(("first", "second"))
+        ]
         books = [Book([budget], number, setting.partitions) for number in range(setting.partitions)]
-        yield [*told, _day("unpaced", books, days[1], 1, setting, is_paced=False)]
+        yield [*told, _day("unpaced", books, days[1], 1, setting, None, is_paced=False)]
 
 
-def _day(
-    name: str, books: Sequence[Book], market: Market, number: int, setting: Setting, *, is_paced: bool = True
+def _day(  # noqa: PLR0917 - what a day is made of
+    name: str,
+    books: Sequence[Book],
+    market: Market,
+    number: int,
+    setting: Setting,
+    post: Post | None,
+    *,
+    is_paced: bool = True,
 ) -> Day:
     places = np.random.default_rng(number).integers(0, setting.partitions, len(market.moments)).tolist()
     begin = (number + 1) * DAY
@@ -57,19 +103,22 @@ def _day(
     rows = zip(market.moments.tolist(), market.values.tolist(), places, strict=True)
     for user, (moment, values, place) in enumerate(rows):
         book = books[place]
+        if post is not None:
+            post.carry(begin + moment)
         if is_paced:
             book.observe(begin + moment)
         price = book.price(_BUDGET, begin + moment)
         gains = [worth - price * cost for worth, cost in zip(values, COSTS, strict=True)]
-        gain = max(gains)
-        if gain <= 0:
+        if max(gains) <= 0:
             continue
-        chosen = gains.index(gain)
-        draw = book.draw(_BUDGET, COSTS[chosen], begin + moment)
-        if draw is not None:
-            book.book(f"{number}-{user}", [draw], None)
-            value += values[chosen] - COSTS[chosen]
-            spent += COSTS[chosen]
+        # As the engine does: what the account does not cover is cut first, and the best of the rest is taken.
+        for chosen in sorted(range(len(COSTS)), key=lambda each: -gains[each]):
+            draw = book.draw(_BUDGET, COSTS[chosen], begin + moment) if gains[chosen] > 0 else None
+            if draw is not None:
+                book.book(f"{number}-{user}", [draw], None)
+                value += values[chosen] - COSTS[chosen]
+                spent += COSTS[chosen]
+                break
     optimum = best(market, setting.limit).value
     return Day(name, value / optimum, spent / setting.limit, max(spent - setting.limit, 0))
 

@@ -30,9 +30,9 @@ def look(settings: Settings) -> tuple[list[Standing], int]:
     return standings(budgets, books_of(budgets, kept)), partitions
 
 
-def simulated(users: int, limit: int, partitions: int, seeds: int) -> dict[str, dict[str, Any]]:
+def simulated(users: int, limit: int, partitions: int, seeds: int, *, moves: bool) -> dict[str, dict[str, Any]]:
     """Returns the figures of days whose values stand still, and of days with a season."""
-    setting = Setting(users, limit, partitions)
+    setting = Setting(users, limit, partitions, moves)
     runs = chain(simulate(setting, range(seeds)), simulate(setting, range(seeds), SWING))
     told = list(track(runs, "spending", 2 * seeds, console=console(stderr=True), transient=True))
     return {"steady": figures(told[:seeds]), "seasonal": figures(told[seeds:])}

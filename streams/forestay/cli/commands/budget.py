@@ -50,6 +50,9 @@ def simulate(
     seeds: Annotated[
         int, typer.Option(min=1, max=1_000, help="Days of other users, 0.3 s and 10,000 users each.")
     ] = 3,
+    moves: Annotated[
+        bool, typer.Option("--moves/--apart", help="Let what is left move between partitions, at one price.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Spend a budget on synthetic users, and compare with the most that could be had for it.
@@ -63,14 +66,23 @@ def simulate(
 
     ```
     forestay budget simulate
-    forestay budget simulate --users 100000 --partitions 8 --seeds 20 --json
+    forestay budget simulate --users 100000 --partitions 8 --moves --seeds 20 --json
     ```
     """
     from forestay.cli.budgeting import simulated
 
-    found = simulated(users, limit, partitions, seeds)
+    found = simulated(users, limit, partitions, seeds, moves=moves)
     if as_json:
-        print_json({"users": users, "limit": limit, "partitions": partitions, "seeds": seeds, "share_of": found})
+        print_json(
+            {
+                "users": users,
+                "limit": limit,
+                "partitions": partitions,
+                "moves": moves,
+                "seeds": seeds,
+                "share_of": found,
+            }
+        )
         return
     rows = table(
         "values", "day", "value", "least", "spent", "overspent", right=("value", "least", "spent", "overspent")

@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from forestay.core.budget.lease import Lease
 from forestay.core.budget.pacing import Pace
 
 #: Stands for 'not closed'.
@@ -32,11 +33,12 @@ class Account:
     `end` is when the period is over (milliseconds).
     """
 
-    __slots__ = ("end", "pace", "reserved", "spent")
+    __slots__ = ("end", "lease", "pace", "reserved", "spent")
 
     def __init__(self, end: int, pace: Pace, spent: int = 0) -> None:
         """Begins with nothing reserved."""
         self.end = end
+        self.lease = Lease()
         self.pace = pace
         self.reserved = 0
         self.spent = spent

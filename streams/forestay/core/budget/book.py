@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from forestay.core.budget.account import NONE, Account, AccountKey, Draw, Reservation
 from forestay.core.budget.budget import WHOLE_CAMPAIGN, Budget, Span
 from forestay.core.budget.lease import share_of
-from forestay.core.budget.pacing import LEAST_PRICE, Pace, Plan
+from forestay.core.budget.pacing import LEAST_PRICE, PATIENCE, Pace, Plan
 from forestay.core.budget.records import BudgetsMark, account_of, account_record
 from forestay.core.event import NEVER
 from forestay.core.units import DAY
@@ -42,8 +42,8 @@ class Book:
         self._budgets = {budget.id: budget for budget in budgets}
         self._plans = {budget.id: Plan(budget.hours) for budget in budgets}
         self._spans: dict[str, Span] = {}
-        self._number = number
-        self._partitions = partitions
+        self.number = number
+        self.partitions = partitions
         self._accounts: dict[AccountKey, Account] = {}
         self._open: dict[str, Reservation] = {}
         #: When which action's reservation is over, earliest first.
@@ -74,22 +74,50 @@ class Book:
     def observe(self, moment: int) -> None:
         """Moves the prices to the `moment` (milliseconds) of a decision; for each, before it is booked."""
         self._latest = max(self._latest, moment)
+        for budget, span, key, account in self.at(moment):
+            if self.partitions == 1 or account.lease.told_at + PATIENCE <= moment:
+                account.pace.observe(self.progress(budget, span, moment), account.taken, self.allowance(key))
+
+    def at(self, moment: int) -> list[tuple[Budget, Span, AccountKey, Account]]:
+        """Returns what is open at a `moment` (milliseconds), by arm."""
+        found = []
         for budget in self._budgets.values():
             span = self._span(budget, moment)
             if span is None or self._is_over(span.end):
                 continue
-            progress = self._plans[budget.id].progress(span, moment)
             for arm in budget.arms or _NO_ARMS:
                 key = AccountKey(budget.id, span.name, arm)
-                account = self._account(key, span.end)
-                account.pace.observe(progress, account.taken, self.share(key))
+                found.append((budget, span, key, self._account(key, span.end)))
+        return found
+
+    def progress(self, budget: Budget, span: Span, moment: int) -> float:
+        """Returns the share of a budget, 0 to 1, that is to be spent by `moment` (milliseconds) of its period."""
+        return self._plans[budget.id].progress(span, moment)
+
+    def open(self, key: AccountKey, end: int) -> Account | None:
+        """Returns an account, begun if need be; None if nothing can be drawn from it any more."""
+        return None if self._is_over(end) else self._account(key, end)
+
+    def rebase(self, key: AccountKey, account: Account, moment: int) -> None:
+        """Lets the account's own pace go on from `moment` (milliseconds), should it be left to itself."""
+        budget = self._budgets.get(key.budget)
+        span = None if budget is None else self._span(budget, moment)
+        if budget is not None and span is not None and span.name == key.period:
+            account.pace.progress = self.progress(budget, span, moment)
+            account.pace.counted = account.taken
 
     def draw(self, budget_id: str, amount: int, moment: int, arm: str | None = None) -> Draw | None:
         """Returns what an action decided on at `moment` (milliseconds) would take; None if it is not there."""
         found = self._key(budget_id, moment, arm)
-        if found is None or self._taken(found[0]) + amount > self.share(found[0]):
+        if found is None:
             return None
-        return Draw(found[0], amount, found[1].end)
+        key, span = found
+        if self._taken(key) + amount > self.allowance(key):
+            if self.partitions > 1:
+                lease = self._account(key, span.end).lease
+                lease.want = max(lease.want, amount)
+            return None
+        return Draw(key, amount, span.end)
 
     def price(self, budget_id: str, moment: int, arm: str | None = None) -> float:
         """Returns what a unit is worth, in units: 1, or more where the budget would not last."""
@@ -100,7 +128,16 @@ class Book:
     def share(self, key: AccountKey) -> int:
         """Returns how much of an account's budget is this partition's."""
         budget = self._budgets.get(key.budget)
-        return 0 if budget is None else share_of(budget.limit_of(key.arm), self._number, self._partitions)
+        return 0 if budget is None else share_of(budget.limit_of(key.arm), self.number, self.partitions)
+
+    def allowance(self, key: AccountKey) -> int:
+        """Returns how much of an account's budget this partition may take: its share, and what has moved."""
+        account = self._accounts.get(key)
+        return self.share(key) + (0 if account is None else account.lease.moved)
+
+    def left(self, key: AccountKey) -> int:
+        """Returns what may still be taken of an account; below 0 where its limit was lowered."""
+        return self.allowance(key) - self._taken(key)
 
     def _key(self, budget_id: str, moment: int, arm: str | None) -> tuple[AccountKey, Span] | None:
         budget = self._budgets[budget_id]

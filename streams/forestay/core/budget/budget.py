@@ -12,7 +12,8 @@ from forestay_schemas.types import Identifier
 #: What a campaign's account has in place of a day.
 WHOLE_CAMPAIGN: Final = "campaign"
 #: Hundredths of the currency, or points: far below what a word of 64 bits holds, so sums of them do too.
-_Amount = Annotated[int, Field(ge=0, le=10**15, strict=True)]
+MOST_UNITS: Final = 10**15
+_Amount = Annotated[int, Field(ge=0, le=MOST_UNITS, strict=True)]
 _HOURS: Final = 24
 
 

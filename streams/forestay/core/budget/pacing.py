@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Final
 
 from forestay.core.budget.budget import Span
-from forestay.core.units import DAY, HOUR
+from forestay.core.units import DAY, HOUR, MINUTE
 
 #: A unit costs itself at least.
 LEAST_PRICE: Final = 1.0
@@ -26,6 +26,8 @@ _LAST_GAIN: Final = 5 / STEPS
 _HALVED_AFTER: Final = 3
 #: The usual price is that of so many steps.
 _USUAL: Final = 700
+#: A price that was told is followed for so long (milliseconds); after that, each partition paces itself again.
+PATIENCE: Final = 15 * MINUTE
 #: No step changes the price by more than about e to this.
 _LONGEST: Final = 0.5
 
@@ -67,8 +69,11 @@ class Pace:
         self.progress = 0.0
         self.counted = 0
 
-    def observe(self, progress: float, counted: int, share: int) -> None:
-        """Moves the price if it is time: `counted` of `share` units are taken at `progress` of the plan."""
+    def observe(self, progress: float, counted: int, share: int, closing: float = 0.0) -> None:
+        """Moves the price if it is time: `counted` of `share` units are taken at `progress` of the plan.
+
+        `closing` over the steps to come is the least gain: near the end of a period there is no time for small steps.
+        """
         used, passed = counted - self.counted, progress - self.progress
         step = share / STEPS
         if step <= 0 or passed < 0 or (passed < 1 / STEPS and used < _AHEAD * step):
@@ -76,6 +81,7 @@ class Pace:
         to_come = 1.0 - self.progress
         planned = max(share - self.counted, 0) * passed / to_come if to_come > 0 else 0.0
         gain = max(_LAST_GAIN, _FIRST_GAIN / (1 + self.steps / _HALVED_AFTER))
+        gain = max(gain, closing / max(to_come * STEPS, 1.0))
         move = min(max(gain * (used - planned) / step, -_LONGEST), _LONGEST)
         # e to the move, but for its third order, and the same there and back.
         self.price = min(max(round(self.price * (2 + move) / (2 - move), 9), LEAST_PRICE), MOST_PRICE)
