@@ -7,6 +7,7 @@ The oracle counts decisions and totals on its own.
 from random import Random
 from typing import Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from forestay.core.budget.exchange_record import decode_message
 from forestay.core.budget.lease import Lease
 from forestay.core.budget.lease_record import LeaseRecord
 from forestay.core.budget.records import BudgetsMark
+from forestay.core.errors import DeadLetter
 from forestay.core.units import DAY, MINUTE
 
 LIMIT: Final = 997
@@ -171,3 +173,18 @@ def test_all_follow_the_treasurers_price_and_pace_themselves_when_it_falls_silen
     assert follower.book.price("daily", now) == before
     follower.decide(1, now + 60 * MINUTE)
     assert follower.book.price("daily", now + 60 * MINUTE) != before
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{}", b'{"is": "report"}'])
+def test_what_is_no_message_is_a_dead_letter(value: bytes | None) -> None:
+    with pytest.raises(DeadLetter, match="no message about a budget"):
+        decode_message(value, 0)
+
+
+def test_a_message_for_another_partition_is_a_dead_letter() -> None:
+    nodes = [Node(number, 2) for number in range(2)]
+    follower = nodes[1 - treasurer_of("daily", 2)]
+    follower.exchange.tick(START)
+    follower.commit(nodes, Calm())
+    with pytest.raises(DeadLetter, match="is for partition"):
+        decode_message(nodes[1 - follower.number].inbox[0], follower.number)
