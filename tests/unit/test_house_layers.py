@@ -34,6 +34,7 @@ TEACHING = {
         "campaign_judging",
         "evaluating",
         "experimenting",
+        "fairness_judging",
         "item_lists",
         "model_adapting",
         "policy_fitting",

@@ -110,7 +110,17 @@ def test_output_contracts_refuse_unknown_fields_at_every_level(index: int) -> No
 
 
 #: Fields of decisions that older recordings do not have.
-OF_LATER = {"kind", "channel", "marketing", "experiments", "budgets", "held_until", "releases", "timezone"}
+OF_LATER = {
+    "kind",
+    "channel",
+    "marketing",
+    "experiments",
+    "budgets",
+    "items",
+    "held_until",
+    "releases",
+    "timezone",
+}
 
 
 @pytest.mark.parametrize("index", [0, 1])

@@ -19,6 +19,7 @@ from forestay.cli.commands import (
     doctor,
     evaluate,
     experiment,
+    fair,
     features,
     items,
     model,
@@ -131,6 +132,7 @@ app.command(rich_help_panel=_LEARN)(tune.tune)
 app.command("adapt-model", rich_help_panel=_LEARN)(adapt_model.adapt_model)
 app.command(rich_help_panel=_LEARN)(evaluate.evaluate)
 app.command(rich_help_panel=_LEARN)(ope.ope)
+app.command(rich_help_panel=_LEARN)(fair.fair)
 app.add_typer(items.app, name="items", rich_help_panel=_LEARN)
 app.add_typer(policy.app, name="policy", rich_help_panel=_LEARN)
 app.command(rich_help_panel=_LEARN)(uplift.uplift)

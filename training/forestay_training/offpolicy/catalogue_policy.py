@@ -23,18 +23,23 @@ from forestay_training.offpolicy.records import Decided
 
 def reweigh(log: Log, decisions: Sequence[Decided], catalogue: Catalogue) -> tuple[Log, Matrix]:
     """Returns the log with a column for each offer it has never had, and the policy's probabilities (N, A)."""
-    weighed = [list(_weighed(decision, catalogue)) for decision in decisions]
-    new = {name for row in weighed for name, _probability in row}.difference(log.actions)
+    rows = [list(weighed(decision, catalogue)) for decision in decisions]
+    new = {name for row in rows for name, _probability in row}.difference(log.actions)
     wider = _widened(log, tuple(sorted(new)))
     place = {name: number for number, name in enumerate(wider.actions)}
     target = np.zeros(wider.offered.shape)
-    for number, row in enumerate(weighed):
+    for number, row in enumerate(rows):
         for name, probability in row:
             target[number, place[name]] = probability
     return wider, target
 
 
-def _weighed(decision: Decided, catalogue: Catalogue) -> Iterator[tuple[str, float]]:
+def weighed(decision: Decided, catalogue: Catalogue) -> Iterator[tuple[str, float]]:
+    """Yields what the catalogue could choose in a decision, and with what probability.
+
+    Raises:
+        ForestayError: its policy reads what is not on the record.
+    """
     kept = {one.offer_id for one in decision.candidates}
     cut = {one.offer_id for one in decision.suppressed}
     offers = [

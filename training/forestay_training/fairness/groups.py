@@ -1,0 +1,51 @@
+"""Which group each decision's user belongs to: from a file of the shop's, or by tier."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from forestay.core.decision.catalogue import Catalogue
+from forestay.core.errors import ForestayError
+from forestay_training.offpolicy.records import Decided
+
+#: Users whom the file does not name, or who have reached no tier.
+OTHERS: Final = "(others)"
+#: More groups than these are no groups but users.
+MAX_GROUPS: Final = 100
+_USER: Final = "user_id"
+
+
+def by_file(path: Path, decisions: Sequence[Decided]) -> list[str]:
+    """Returns the group of each decision's user; of several columns a group is all of them, `north / f`.
+
+    Raises:
+        ForestayError: the file has no column user_id or none beside it, or too many groups.
+        OSError: it cannot be read.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        columns = [name for name in rows.fieldnames or () if name != _USER]
+        if _USER not in (rows.fieldnames or ()) or not columns:
+            raise ForestayError(f"{path} needs a column {_USER} and one or more that tell groups")
+        wanted = {decision.user_id for decision in decisions}
+        group_of = {
+            row[_USER]: " / ".join(row[name] or OTHERS for name in columns) for row in rows if row[_USER] in wanted
+        }
+    found = [group_of.get(decision.user_id, OTHERS) for decision in decisions]
+    if len(set(found)) > MAX_GROUPS:
+        raise ForestayError(
+            f"{path} tells {len(set(found)):,} groups, and {MAX_GROUPS} are the most: make them coarser"
+        )
+    return found
+
+
+def by_tier(catalogue: Catalogue, decisions: Sequence[Decided]) -> list[str]:
+    """Returns the tier each user had reached when it was decided.
+
+    Raises:
+        ForestayError: the catalogue has no tiers.
+    """
+    if not catalogue.tiers:
+        raise ForestayError("the catalogue has no tiers: name groups with --groups FILE.csv")
+    return [catalogue.tier(decision.features.get("spend_total", 0.0)) or OTHERS for decision in decisions]

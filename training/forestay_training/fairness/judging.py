@@ -1,0 +1,140 @@
+"""Each group beside all others: rates with intervals, and what may be said of their ratio.
+
+The four-fifths rule (29 CFR 1607.4 D) takes a selection rate below 0.8 of another's for unequal. Here a ratio outside
+[0.8, 1.25] counts where chance does not explain it: where its interval, which is widened for the number of groups
+(Bonferroni), does not hold 1.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from forestay_training.fairness.treatment import Earned, Treatment
+from forestay_training.offpolicy.log import Matrix, Vector
+
+#: Numbers drawn at once: 16 MB.
+_CHUNK: Final = 2_000_000
+_ERROR: Final = 0.05
+#: Sums kept a group: decisions, offers, cost, basket of the offers, gain, and decisions whose gain is known.
+_SUMS: Final = 6
+
+
+class Rule(NamedTuple):
+    """`least`: the ratio goes from it to its inverse. Groups of fewer users than `users` are not judged.
+
+    `allowed` has reasons for groups that may differ.
+    """
+
+    least: float
+    users: int
+    allowed: Mapping[str, str]
+    draws: int
+    seed: int
+
+
+def judge(
+    groups: Sequence[str], users: Sequence[str], made: Treatment, gained: Earned, rule: Rule
+) -> dict[str, dict[str, Any]]:
+    """Returns for each group, by name, its rates, ratios and verdict, ready for JSON; all sequences are (N,)."""
+    names, group = np.unique(groups, return_inverse=True)
+    user = np.unique(users, return_inverse=True)[1]
+    columns = (
+        np.ones(len(group)),
+        made.selected,
+        made.cost,
+        made.selected * made.basket,
+        np.where(gained.known, gained.gain, 0.0),
+        gained.known.astype(np.float64),
+    )
+    place = user * len(names) + group
+    sums = np.stack([np.bincount(place, column, (user.max() + 1) * len(names)) for column in columns], axis=1)
+    sums = sums.reshape(-1, len(names), _SUMS)
+    counts = (sums[:, :, 0] > 0).sum(axis=0)
+    drawn = _drawn(np.asarray(sums.reshape(len(sums), -1), dtype=np.float64), rule).reshape(
+        rule.draws, len(names), _SUMS
+    )
+    whole = sums.sum(axis=0, keepdims=True)
+    found = {}
+    for number, name in enumerate(names.tolist()):
+        rates = {"users": int(counts[number]), **_group(number, whole, drawn)}
+        verdict = _verdict(name, rates, len(names), rule)
+        found[name] = {**rates, "verdict": verdict, "allowed": rule.allowed.get(name)}
+    return found
+
+
+def _drawn(sums: Matrix, rule: Rule) -> Matrix:
+    """Returns the sums over users (U, K) of each draw of users with replacement: (draws, K)."""
+    generator, users = np.random.default_rng(rule.seed), len(sums)
+    at_once = max(1, _CHUNK // users)
+    even = np.full(users, 1 / users)
+    parts = [
+        generator.multinomial(users, even, size=min(at_once, rule.draws - start)) @ sums
+        for start in range(0, rule.draws, at_once)
+    ]
+    return np.concatenate(parts)
+
+
+def _group(number: int, whole: Matrix, drawn: Matrix) -> dict[str, Any]:
+    """Returns the rates of one group; `whole` (1, G, sums) and `drawn` (draws, G, sums)."""
+    own, others = drawn[:, number], drawn.sum(axis=1) - drawn[:, number]
+    ours, theirs = whole[:, number], whole.sum(axis=1) - whole[:, number]
+    groups = drawn.shape[1]
+
+    def told(over: int, under: int) -> dict[str, Any]:
+        return _spanned(_ratio(ours[:, over], ours[:, under]), _ratio(own[:, over], own[:, under]), 1)
+
+    def beside(over: int, under: int) -> dict[str, Any]:
+        value = _ratio(_ratio(ours[:, over], ours[:, under]), _ratio(theirs[:, over], theirs[:, under]))
+        draws = _ratio(_ratio(own[:, over], own[:, under]), _ratio(others[:, over], others[:, under]))
+        return _spanned(value, draws, groups)
+
+    return {
+        "decisions": int(whole[0, number, 0]),
+        "selected": told(1, 0),
+        "selected_beside_others": beside(1, 0),
+        "cost_a_decision": told(2, 0),
+        "cost_of_a_basket": told(2, 3),
+        "cost_of_a_basket_beside_others": beside(2, 3),
+        "uplift_a_decision": told(4, 5),
+    }
+
+
+def _verdict(name: str, rates: Mapping[str, Any], groups: int, rule: Rule) -> str:
+    """Returns `equal`, `unequal`, `allowed`, `undecided` or `too_few`; the worst of the ratios counts."""
+    if groups == 1:
+        return "equal"
+    if rates["users"] < rule.users:
+        return "too_few"
+    judged = ("selected_beside_others", "cost_of_a_basket_beside_others")
+    found = [_of_one(rates[one], rule.least) for one in judged]
+    if "unequal" in found:
+        return "allowed" if name in rule.allowed else "unequal"
+    return "undecided" if "undecided" in found else "equal"
+
+
+def _of_one(ratio: Mapping[str, Any], least: float) -> str:
+    value, span = ratio["value"], ratio["interval"]
+    if value is None:
+        # Nobody is selected, here or elsewhere.
+        return "equal"
+    if least <= value <= 1 / least:
+        return "equal"
+    return "undecided" if span is None or span[0] <= 1 <= span[1] else "unequal"
+
+
+def _ratio(over: Vector, under: Vector) -> Vector:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(under > 0, over / under, np.nan))
+
+
+def _spanned(value: Vector, drawn: Vector, groups: int) -> dict[str, Any]:
+    """Returns a value with its interval, none where more than a tenth of the draws say nothing of the group."""
+    found = float(value[0])
+    sound = drawn[np.isfinite(drawn)]
+    if not np.isfinite(found):
+        return {"value": None, "interval": None}
+    if len(sound) < 0.9 * len(drawn):
+        return {"value": found, "interval": None}
+    tail = 100 * _ERROR / groups / 2
+    return {"value": found, "interval": [float(end) for end in np.percentile(sound, [tail, 100 - tail])]}
