@@ -5,6 +5,9 @@ from pydantic import Field
 from forestay_schemas.retention_action import Churn, Contract, PolicyStamp, Probability, Reason, Trigger
 from forestay_schemas.types import ActionKind, FiniteFloat, Identifier, Label, Timestamp
 
+#: Numbers of an embedding, at most.
+MAX_EMBEDDING = 256
+
 
 class Candidate(Contract):
     """An offer the policy could have chosen, after the guardrails; `offer_id` null is 'do nothing'."""
@@ -82,6 +85,8 @@ class Decision(Contract):
     budgets: tuple[BudgetDraw, ...] = ()
     #: What a recommendation shows, the best first; left out where nothing is filled in.
     items: tuple[Identifier, ...] = Field(default=(), exclude_if=lambda items: not items)
+    #: What the model's version made of the user; left out unless the policy asks for it.
+    embedding: tuple[FiniteFloat, ...] = Field(default=(), max_length=MAX_EMBEDDING, exclude_if=lambda some: not some)
     held_until: Timestamp | None = None
     releases: Identifier | None = None
     timezone: Label | None = None

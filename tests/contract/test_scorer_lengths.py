@@ -8,30 +8,15 @@ import onnxruntime
 import pytest
 import tritonclient.grpc.aio as triton
 from support.churn_model import NAME, lay_churn_model
+from support.model_users import users
 
-from forestay.core.decision.model_input import NUMBER_COLUMNS, TOKEN_COLUMNS, ModelInput, stack
-from forestay.core.families.sequence import MAX_STEPS
-from forestay.core.feature_set import FEATURE_COUNT
+from forestay.core.decision.model_input import stack
 from forestay.embedded.triton import EmbeddedTriton
 from forestay.settings import TritonSettings
 from forestay.shell.scorer import TritonScorer
 from forestay.shell.scoring.asked import Question
 
 pytestmark = pytest.mark.embedded
-
-
-def users() -> list[ModelInput]:
-    """Returns 70 made-up users with a few steps and, among them, two with many."""
-    generator = np.random.default_rng(4)
-    made = []
-    for number in range(70):
-        count = {10: 40, 60: MAX_STEPS}.get(number, number % 5)
-        tokens = np.zeros((MAX_STEPS, len(TOKEN_COLUMNS)), dtype=np.int32)
-        numbers = np.zeros((MAX_STEPS, len(NUMBER_COLUMNS)), dtype=np.float32)
-        tokens[MAX_STEPS - count :] = generator.integers(1, 9, (count, len(TOKEN_COLUMNS)))
-        numbers[MAX_STEPS - count :] = generator.uniform(0, 3, (count, len(NUMBER_COLUMNS)))
-        made.append(ModelInput(tokens, numbers, generator.uniform(0, 3_000, FEATURE_COUNT).astype(np.float32)))
-    return made
 
 
 async def counted(address: str, users: int) -> tuple[int, int]:
@@ -54,6 +39,7 @@ async def test_the_short_are_asked_about_without_the_long_and_all_are_told_their
             answers = await scorer.score([Question(f"u{number}", one) for number, one in enumerate(inputs)])
         # 68 users with up to 8 steps in one request, two with up to 64 in another.
         assert await counted(server.grpc_address, users=70) == (2, 70)
+    assert {answer.embedding for answer in answers} == {None}
     found = np.array([answer.probability for answer in answers], dtype=np.float32)
     assert len(set(found)) == len(inputs)
     np.testing.assert_allclose(found, expected[:, 0], atol=1e-6)

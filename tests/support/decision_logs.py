@@ -37,8 +37,21 @@ def decisions(users: int, each: int = 2, shop: Catalogue = SHOP) -> list[Decisio
     return [_decision(shop, digest, user, number) for user in range(users) for number in range(each)]
 
 
-def outcomes(made: Iterable[Decision], effects: dict[str | None, float], seed: int = 3) -> list[dict[str, Any]]:
-    """Returns an outcome for each decision: the offer's effect on the user's spend, plus noise."""
+def embedded(made: Iterable[Decision], size: int = 8, seed: int = 5) -> list[Decision]:
+    """Returns the decisions with embeddings whose first numbers differ most among users."""
+    generator = np.random.default_rng(seed)
+    spread = 2.0 ** -np.arange(size)
+    rows = [np.round(generator.normal(0.5, spread), 2).tolist() for _ in made]
+    return [one.model_copy(update={"embedding": tuple(row)}) for one, row in zip(made, rows, strict=True)]
+
+
+def outcomes(
+    made: Iterable[Decision], effects: dict[str | None, float], seed: int = 3, *, by_embedding: float = 0.0
+) -> list[dict[str, Any]]:
+    """Returns an outcome for each decision: the offer's effect on the user's spend, plus noise.
+
+    `by_embedding` is what any offer brings besides, times the first number of the user's embedding.
+    """
     generator = np.random.default_rng(seed)
     return [
         DecisionOutcome(
@@ -49,7 +62,9 @@ def outcomes(made: Iterable[Decision], effects: dict[str | None, float], seed: i
             matured_at=one.decided_at + timedelta(days=28),
             horizon_days=28,
             function=FUNCTION,
-            reward=effects[one.offer_id] * one.features["spend_180d"] / 100 + float(generator.normal(0, 1)),
+            reward=effects[one.offer_id] * one.features["spend_180d"] / 100
+            + (by_embedding * one.embedding[0] if one.embedding and one.offer_id else 0.0)
+            + float(generator.normal(0, 1)),
             fragments=_NOTHING_CAME,
         ).model_dump(mode="json")
         for one in made

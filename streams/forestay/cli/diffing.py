@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from forestay.cli.flags import put, split_assignment
 from forestay.cli.progress import progress
+from forestay.configuration import load_configuration
 from forestay.core.errors import ConfigurationError, UsageError
 from forestay.diff.compare import compare
 from forestay.diff.difference import Difference
@@ -96,7 +97,9 @@ def compare_settings(
     recordings = Recordings(paths)
     first, second = Facts(), Facts()
     with progress() as tell, ExitStack() as stack:
-        scores = stack.enter_context(scores_by(way, base, recordings))
+        # Both are asked alike, so that the one can go by the other's answers.
+        embedding = any(load_configuration(one).catalogue.policy.reads_embedding for one in (base, changed))
+        scores = stack.enter_context(scores_by(way, base, recordings, embedding=embedding))
         remembered = ScoreBook(scores)
         was = rerun(
             base,
@@ -124,7 +127,8 @@ def _scores_of(
 ) -> Iterator[Scores]:
     """Yields the candidate's scores: those of the same inputs are not asked for twice; another model is asked."""
     if changed.triton != base.triton:
-        with TritonScores(changed.triton) as scores:
+        embedding = load_configuration(changed).catalogue.policy.reads_embedding
+        with TritonScores(changed.triton, embedding=embedding) as scores:
             yield scores
     elif way == "triton":
         yield remembered

@@ -10,6 +10,7 @@ from forestay.cli.progress import progress
 from forestay_training.offpolicy.own_log import own_log
 from forestay_training.offpolicy.records import read_records
 from forestay_training.policy.fitting import fit
+from forestay_training.policy.projecting import project
 
 
 class Wanted(NamedTuple):
@@ -20,6 +21,7 @@ class Wanted(NamedTuple):
     catalogue: Path
     reward_function: str | None
     prior_decisions: float
+    embedding: int
 
 
 def fit_policy(wanted: Wanted, *, as_json: bool) -> None:
@@ -32,7 +34,9 @@ def fit_policy(wanted: Wanted, *, as_json: bool) -> None:
     catalogue = load_catalogue(wanted.catalogue)
     with progress() as tell:
         own = own_log(read_records(wanted.log, lambda done: tell("records", done, None)), wanted.reward_function)
-        fitted = fit(own, catalogue, wanted.prior_decisions)
+        projected = project(own.decisions, wanted.embedding) if wanted.embedding else None
+        projection = None if projected is None else projected.projection
+        fitted = fit(own, catalogue, wanted.prior_decisions, projection)
     posterior = fitted.posterior
     wanted.out.write_text(posterior.model_dump_json() + "\n")
     offers = {
@@ -42,7 +46,17 @@ def fit_policy(wanted: Wanted, *, as_json: bool) -> None:
     if as_json:
         found = {"digest": posterior.digest(), "out": str(wanted.out), "reward_function": posterior.function}
         behind = {"nothing": fitted.nothing, "offers": offers, "not_in_catalogue": fitted.gone}
-        print_json({**found, "noise": fitted.noise, "decisions": behind, "left_out": own.left_out})
+        directions = None
+        if projected is not None:
+            directions = {
+                "axes": wanted.embedding,
+                "version": projected.projection.version,
+                "decisions": projected.decisions,
+                "variance_kept": projected.kept,
+            }
+        print_json(
+            {**found, "embedding": directions, "noise": fitted.noise, "decisions": behind, "left_out": own.left_out}
+        )
         return
     rows = table("offer", "decisions", right=("decisions",))
     for offer_id, count in {"(nothing)": fitted.nothing, **offers}.items():
@@ -51,5 +65,10 @@ def fit_policy(wanted: Wanted, *, as_json: bool) -> None:
     left = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in own.left_out.items() if count)
     if fitted.gone:
         left += f"{', ' if left else ''}{fitted.gone:,} of offers that are not in the catalogue"
+    if projected is not None:
+        console().print(
+            f"embedding: {wanted.embedding} directions, {projected.kept:.1%} of the variance in"
+            f" {projected.decisions:,} decisions of model version {printable(projected.projection.version)}"
+        )
     console().print(f"left out: {left or 'nothing'}")
     console().print(f"{wanted.out}: version {posterior.digest()}, by {printable(posterior.function)}")

@@ -9,6 +9,7 @@ import typer
 
 from forestay.cli.console import printable
 from forestay.cli.progress import progress
+from forestay.configuration import load_configuration
 from forestay.core.errors import ForestayError
 from forestay.rerun.by_ledger import Verified, rerun_by_ledger
 from forestay.rerun.job import Ran, Way, rerun, scores_by, written
@@ -37,7 +38,8 @@ def run_through_core(settings: Settings, wanted: Wanted) -> Ran:
     recordings = Recordings(wanted.paths)
     with ExitStack() as stack:
         tell = stack.enter_context(progress())
-        scores = stack.enter_context(scores_by(wanted.scores, settings, recordings))
+        embedding = load_configuration(settings).catalogue.policy.reads_embedding
+        scores = stack.enter_context(scores_by(wanted.scores, settings, recordings, embedding=embedding))
         sinks = [stack.enter_context(written(wanted.out, settings, recordings))] if wanted.out else []
         return rerun(
             settings,

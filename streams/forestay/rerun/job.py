@@ -87,14 +87,14 @@ def plan_of(settings: Settings, recordings: Recordings) -> Plan:
 
 
 @contextmanager
-def scores_by(way: Way, settings: Settings, recordings: Recordings) -> Iterator[Scores]:
-    """Yields what gives scores.
+def scores_by(way: Way, settings: Settings, recordings: Recordings, *, embedding: bool = False) -> Iterator[Scores]:
+    """Yields what gives scores; with `embedding` a model that is asked tells the users' too.
 
     Raises:
         ConfigurationError: recorded ones are asked for, and there are none; or the model expects another input.
     """
     if way == "triton":
-        with TritonScores(settings.triton) as scores:
+        with TritonScores(settings.triton, embedding=embedding) as scores:
             yield scores
     elif way == "recorded":
         yield book_of(recordings, settings.topics.decisions, NoScores())

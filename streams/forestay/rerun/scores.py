@@ -7,6 +7,7 @@ import msgspec
 
 from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.model_input import ModelInput
+from forestay.core.decision.recorded import recorded_embedding
 from forestay.core.decision.situation import Situation
 from forestay.core.survival import Survival
 from forestay.rerun.outputs import Kind, Made
@@ -69,6 +70,7 @@ class _Scored(msgspec.Struct, frozen=True):
     decision_id: str
     churn: _Churn
     feature_hash: str
+    embedding: tuple[float, ...] = ()
 
 
 class _Kept(NamedTuple):
@@ -115,8 +117,9 @@ class ScoreBook:
         probability = churn.probability if churn.rung == Rung.MODEL else None
         factors = tuple(Factor(group=one.group, log_odds=one.log_odds) for one in churn.factors)
         curve = None if churn.survival is None else Survival(churn.survival.hours, churn.survival.shares)
+        embedding = recorded_embedding(churn.version, scored.embedding)
         self._kept[scored.decision_id] = _Kept(
-            Answer(probability, model, factors, curve), scored.feature_hash[:_HASH]
+            Answer(probability, model, factors, curve, embedding), scored.feature_hash[:_HASH]
         )
 
     def take(self, made: Made) -> None:

@@ -21,12 +21,12 @@ _UNKNOWN_MODEL: Final = "unknown model"
 class TritonScores:
     """A Triton server, asked from code that waits."""
 
-    def __init__(self, settings: TritonSettings) -> None:
-        """Connects when the context is entered."""
+    def __init__(self, settings: TritonSettings, *, embedding: bool = False) -> None:
+        """Connects when the context is entered; with `embedding` answers carry the user's."""
         self._url = settings.url
         self._model = settings.model
         patient = {"deadline_seconds": max(settings.deadline_seconds, _PATIENCE), "breaker_failures": 1_000_000}
-        self._scorer = TritonScorer(settings.model_copy(update=patient), shadowed=False)
+        self._scorer = TritonScorer(settings.model_copy(update=patient), shadowed=False, embedding=embedding)
         self._loop = asyncio.Runner()
 
     def __enter__(self) -> Self:

@@ -78,7 +78,11 @@ class RetentionApp(faust.App):
         self.settings = settings
         self.timings = Timings()
         self.failure: BaseException | None = None
-        self._scorer = TritonScorer(settings.triton, thresholds(configuration.catalogue))
+        self._scorer = TritonScorer(
+            settings.triton,
+            thresholds(configuration.catalogue),
+            embedding=configuration.catalogue.policy.reads_embedding,
+        )
         self._publisher = KafkaPublisher(kafka, settings.worker.barrier_deadline_seconds)
         json = settings.format.clickstream is ValueFormat.JSON
         self._schemas = None if json else Schemas(settings.format, settings.topics)

@@ -59,12 +59,17 @@ class TritonScorer:
     """A scorer on a Triton server."""
 
     def __init__(
-        self, settings: TritonSettings, thresholds: Sequence[float] = (0.5,), *, shadowed: bool = True
+        self,
+        settings: TritonSettings,
+        thresholds: Sequence[float] = (0.5,),
+        *,
+        shadowed: bool = True,
+        embedding: bool = False,
     ) -> None:
         """Connects lazily: a worker starts, and decides by rule, without Triton.
 
         `thresholds`: probabilities at which something else is decided, for the report on a shadow; `shadowed`: one
-        that is there is asked.
+        that is there is asked; `embedding`: answers carry the user's, where the model has one.
         """
         self._settings = settings
         self.report = ScoringReport(thresholds)
@@ -78,6 +83,7 @@ class TritonScorer:
         self._canary_breaker = self._new_breaker()
         self._slots = asyncio.Semaphore(settings.max_in_flight)
         self._shadowed = shadowed
+        self._embedding = embedding
         self._shadow = Shadow(self._ask, self.report, settings.deadline_seconds)
         self._client: Any = None
 
@@ -221,7 +227,9 @@ class TritonScorer:
 
     async def _request(self, version: Version, batch: ModelInput) -> list[Answer]:
         settings = self._settings
-        answers, number = await ask(self._client, settings.model, version, batch, settings.deadline_seconds)
+        answers, number = await ask(
+            self._client, settings.model, version, batch, settings.deadline_seconds, embedding=self._embedding
+        )
         # A model that declares no roll-out is asked for its newest version: that may be another now.
         if self._numbers.setdefault(version, number) != number:
             raise InferenceServerException(f"version {number} answers, not {self._numbers[version]}")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.policy import pick
-from forestay.core.decision.recorded import recorded_situation
+from forestay.core.decision.recorded import recorded_embedding, recorded_situation
 from forestay.core.experiments.changes import altered
 from forestay.core.hashing import unit_interval
 from forestay.core.policy.weighing import weigh
@@ -70,7 +70,12 @@ class Reevaluation:
         features = {**decision.features, **change.features}
         allowed = [offer for offer in self._offers if self._is_allowed(offer, probability, features, change.lifted)]
         situation = recorded_situation(
-            decision.decision_id, decision.user_id, decision.decided_at, decision.trigger.kind, features
+            decision.decision_id,
+            decision.user_id,
+            decision.decided_at,
+            decision.trigger.kind,
+            features,
+            recorded_embedding(decision.churn.version, decision.embedding),
         )
         return weigh(allowed, situation, probability, self.catalogue, self._surcharges, decision.churn.rung)
 

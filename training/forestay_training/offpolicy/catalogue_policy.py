@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from forestay.core.decision.catalogue import Catalogue, Offer
-from forestay.core.decision.recorded import recorded_situation
+from forestay.core.decision.recorded import recorded_embedding, recorded_situation
 from forestay.core.decision.situation import Situation
 from forestay.core.errors import ForestayError
 from forestay.core.policy.weighing import weigh
@@ -73,7 +73,8 @@ def _may_be(offer: Offer, decision: Decided) -> bool:
 def situation_of(decision: Decided) -> Situation:
     """Returns the situation as far as it is on the record; a feature that is not is nan."""
     made = decision.trigger.kind, decision.features
-    return recorded_situation(decision.decision_id, decision.user_id, decision.decided_at, *made)
+    embedding = recorded_embedding(decision.churn.version, decision.embedding)
+    return recorded_situation(decision.decision_id, decision.user_id, decision.decided_at, *made, embedding)
 
 
 def _widened(log: Log, new: tuple[str, ...]) -> Log:

@@ -38,6 +38,7 @@ class Score(msgspec.Struct, frozen=True, gc=False):
 
     probability: float
     rung: Rung = Rung.MODEL
+    version: str = ""
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +54,7 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
     suppressed: tuple[Cut, ...]
     offer_id: str | None
     features: dict[str, float]
+    embedding: tuple[float, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):

@@ -15,6 +15,7 @@ from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.policy import expected_value
 from forestay.core.errors import ForestayError
 from forestay.core.policy.posterior import SIGNALS, Head, Posterior
+from forestay.core.policy.projection import Projection
 from forestay.core.policy.signals import signals
 from forestay_training.offpolicy.catalogue_policy import situation_of
 from forestay_training.offpolicy.log import Matrix, Vector
@@ -36,15 +37,16 @@ class Fitted(NamedTuple):
     gone: int
 
 
-def fit(own: OwnLog, catalogue: Catalogue, prior_decisions: float) -> Fitted:
+def fit(own: OwnLog, catalogue: Catalogue, prior_decisions: float, projection: Projection | None = None) -> Fitted:
     """Returns what the log tells of the catalogue's offers; decisions with offers it has not are counted as `gone`.
 
     The shop's estimate counts as `prior_decisions` decisions: each weight's prior variance is the noise's over it.
+    With a `projection` heads look at the model's embedding too.
 
     Raises:
         ForestayError: too few decisions did nothing, rewards do not vary, or a feature is not on the records.
     """
-    seen = np.array([signals_of(one, catalogue) for one in own.decisions])
+    seen = np.array([signals_of(one, catalogue, projection) for one in own.decisions])
     if not np.isfinite(seen).all():
         raise ForestayError("a feature that the policy reads is not on all records: they are of another version")
     rewards = own.log.reward
@@ -70,11 +72,12 @@ def fit(own: OwnLog, catalogue: Catalogue, prior_decisions: float) -> Fitted:
             heads[offer.id] = _head(seen[rows], missed, noise, prior_decisions)
     used = sum(head.decisions for head in heads.values())
     posterior = Posterior(
-        signals=SIGNALS,
+        signals=SIGNALS + (() if projection is None else projection.names),
         function=own.function,
         decisions=int(idle.sum()) + used,
         prior_deviation=noise / prior_decisions**0.5,
         heads=heads,
+        projection=projection,
     )
     return Fitted(posterior, noise, int(idle.sum()), len(chosen) - int(idle.sum()) - used)
 
@@ -99,6 +102,6 @@ def _estimates(decisions: Sequence[Decided], offer: Offer, catalogue: Catalogue)
     return np.array([expected_value(offer, situation_of(one), one.churn.probability, catalogue) for one in decisions])
 
 
-def signals_of(decision: Decided, catalogue: Catalogue) -> Vector:
+def signals_of(decision: Decided, catalogue: Catalogue, projection: Projection | None = None) -> Vector:
     """Returns the signals (D,) of a decision on record."""
-    return signals(situation_of(decision), decision.churn.probability, catalogue)
+    return signals(situation_of(decision), decision.churn.probability, catalogue, projection)

@@ -49,6 +49,16 @@ def fit(
     prior_decisions: Annotated[
         float, typer.Option(min=1, max=1e6, metavar="N", help="The shop's estimate counts as so many decisions.")
     ] = 10,
+    embedding: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=16,
+            metavar="N",
+            help="Look at so many directions of the model's embedding too; 0: at none. Decisions carry it with"
+            " `policy: {embedding: true}` in the catalogue.",
+        ),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Fit the posterior of a policy of the kind linear_thompson.
@@ -66,5 +76,5 @@ def fit(
     """
     from forestay.cli.policy_fitting import Wanted, fit_policy
 
-    wanted = Wanted(log, out, catalogue or settings_of(ctx).catalogue, reward_function, prior_decisions)
+    wanted = Wanted(log, out, catalogue or settings_of(ctx).catalogue, reward_function, prior_decisions, embedding)
     fit_policy(wanted, as_json=as_json)

@@ -137,6 +137,9 @@ class PolicySettings(Part):
     salt: str = Field(default="policy-1", min_length=1)
     #: The policy itself, or what decides beneath another one where no model has answered.
     rules: tuple[Rule, ...] = Field(default=(), max_length=MAX_RULES, exclude_if=lambda rules: not rules)
+    embedding: bool = Field(
+        default=False, exclude_if=lambda asked: not asked, description="decisions carry the model's, to learn from"
+    )
     #: In the file the name of another, whose content comes to stand here: the digest names what was learned too.
     posterior: Posterior | None = Field(default=None, exclude_if=lambda posterior: posterior is None)
 
@@ -163,6 +166,11 @@ class PolicySettings(Part):
             message = "the kind rules needs `rules`"
             raise ValueError(message)
         return self
+
+    @property
+    def reads_embedding(self) -> bool:
+        """Says whether the model is to be asked for the user's embedding."""
+        return self.embedding or (self.posterior is not None and self.posterior.projection is not None)
 
     def explored(self, candidates: int) -> float:
         """Returns the share of decisions to draw evenly among so many, so that each has its floor."""

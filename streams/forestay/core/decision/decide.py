@@ -77,6 +77,7 @@ def decide(
         timezone=None if screen.quiet is None else screen.quiet.zone,
         budgets=affordable.draws(chosen.offer_id),
         items=() if offer is None else tuple(offered_items(offer, situation, catalogue)),
+        embedding=() if situation.embedding is None else situation.embedding.numbers,
     )
 
 

@@ -29,7 +29,7 @@ from forestay.core.units import to_milliseconds
 from forestay.core.users import Users
 from forestay_schemas.decision import Decision
 from forestay_schemas.retention_action import Churn, RetentionAction, Trigger
-from forestay_schemas.types import TriggerKind
+from forestay_schemas.types import Rung, TriggerKind
 
 #: Later than any moment.
 _NEVER_DUE: Final = 2**60
@@ -56,6 +56,7 @@ class Deciding:
         self._rewards = rewards
         self._book = book
         self._digest = catalogue.digest()
+        self._embedding = catalogue.policy.reads_embedding
         self._trials = Trials(catalogue)
         #: No later moment (milliseconds) may come in this batch: what it holds back is due then.
         self.must_settle_before: i64 = _NEVER_DUE
@@ -120,6 +121,8 @@ class Deciding:
             answer = answers.get(situation.decision_id, nothing)
             churn = climb(situation, state.score, answer, self._rules.score_max_age)
             self._book.observe(situation.now)
+            if self._embedding and churn.rung is Rung.MODEL:
+                situation = situation._replace(embedding=answer.embedding)  # noqa: PLW2901 - the same, and answered
             decision = self._decide(situation, state, churn)
             take(decision, self._book)
             remember(state, decision, situation.now, situation.held)

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from forestay.core.decision.answer import Embedding
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.decision.situation import Situation
 from forestay.core.feature_set import FEATURE_COUNT, FEATURE_NAMES
@@ -16,8 +17,18 @@ from forestay_schemas.types import TriggerKind
 _PLACE: Final = {name: number for number, name in enumerate(FEATURE_NAMES)}
 
 
-def recorded_situation(
-    decision_id: str, user_id: str, decided_at: datetime, trigger: TriggerKind, features: Mapping[str, float]
+def recorded_embedding(version: str, numbers: tuple[float, ...]) -> Embedding | None:
+    """Returns the embedding on a record that a model's `version` answered, None where there is none."""
+    return Embedding(version, numbers) if numbers else None
+
+
+def recorded_situation(  # noqa: PLR0917 - what a record tells
+    decision_id: str,
+    user_id: str,
+    decided_at: datetime,
+    trigger: TriggerKind,
+    features: Mapping[str, float],
+    embedding: Embedding | None = None,
 ) -> Situation:
     """Returns the situation with the rolling features on the record; one that is not there is nan.
 
@@ -37,4 +48,5 @@ def recorded_situation(
         trigger=Trigger(kind=trigger, event_id=None, topic="", partition=0, offset=0),
         country=None,
         input=ModelInput(np.zeros((0, 0), dtype=np.int32), np.zeros((0, 0), dtype=np.float32), vector),
+        embedding=embedding,
     )

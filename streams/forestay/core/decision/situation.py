@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from forestay.core.decision.answer import Embedding
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.feature_set import FEATURE_NAMES
 from forestay.core.hashing import bytes_identifier, identifier
@@ -27,7 +28,7 @@ class Situation(NamedTuple):
     """A user to be scored and decided upon as of `now`; `clock` is when this became known (both milliseconds).
 
     `held` is the action that waited until now, at a release; `recent` the items the user met lately, as hashes, where
-    the catalogue's items ask for them.
+    the catalogue's items ask for them. `embedding` is what the model has made of the user, once it has answered.
     A snapshot nobody changes: what later events of the same batch do to the user must not reach a decision.
     """
 
@@ -42,6 +43,7 @@ class Situation(NamedTuple):
     consents: tuple[Consent, ...] = ()
     held: Held | None = None
     recent: tuple[int, ...] = ()
+    embedding: Embedding | None = None
 
     def feature(self, name: str) -> float:
         """Returns a rolling feature by name, as the model sees it."""

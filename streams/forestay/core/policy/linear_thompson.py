@@ -34,7 +34,7 @@ def weigh(
     surcharges: Mapping[str, float],
 ) -> list[Candidate]:
     """Returns every candidate with what it is expected to earn and its propensity, 'do nothing' first."""
-    told = signals(situation, probability, catalogue)
+    told = signals(situation, probability, catalogue, posterior.projection)
     means, deviations = [], []
     for offer in offers:
         head = posterior.head(offer.id)

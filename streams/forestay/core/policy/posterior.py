@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from forestay.core.hashing import identifier
+from forestay.core.policy.projection import Projection
 from forestay_schemas.types import Identifier
 
 #: What a head looks at, in order; `signals.py` computes it. Another order or meaning needs other names.
@@ -55,9 +56,9 @@ class Head(_Part):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        size = len(SIGNALS)
-        if len(self.mean) != size or [len(row) for row in self.covariance] != [size] * size:
-            message = f"a head has {size} weights and a covariance of {size} rows and columns"
+        size = len(self.mean)
+        if [len(row) for row in self.covariance] != [size] * size:
+            message = f"a head of {size} weights has a covariance of {size} rows and columns"
             raise ValueError(message)
         matrix = np.array(self.covariance)
         spectrum = np.linalg.eigvalsh(matrix)
@@ -75,7 +76,8 @@ class Head(_Part):
 class Posterior(_Part):
     """Heads of offers, by offer; one without a head has that of nothing learned: mean 0, `prior_deviation` a weight.
 
-    `function` is the reward function whose rewards it was fitted to, `signals` what the weights are of.
+    `function` is the reward function whose rewards it was fitted to, `signals` what the weights are of: `SIGNALS`,
+    and those of the `projection` of the model's embedding, where there is one.
     """
 
     signals: tuple[str, ...]
@@ -83,12 +85,18 @@ class Posterior(_Part):
     decisions: int = Field(ge=0)
     prior_deviation: float = Field(gt=0, le=1e9)
     heads: dict[Identifier, Head]
+    projection: Projection | None = Field(default=None, exclude_if=lambda projection: projection is None)
 
     @model_validator(mode="after")
     def _of_this_version(self) -> Self:
-        if self.signals != SIGNALS:
+        expected = SIGNALS + (() if self.projection is None else self.projection.names)
+        if self.signals != expected:
             message = "it was fitted to other signals than this version has: fit it anew, `forestay policy fit`"
             raise ValueError(message)
+        for offer_id, head in self.heads.items():
+            if len(head.mean) != len(expected):
+                message = f"the head of {offer_id} has {len(head.mean)} weights, not {len(expected)} weights"
+                raise ValueError(message)
         return self
 
     def head(self, offer_id: str) -> Gaussian:
@@ -102,5 +110,5 @@ class Posterior(_Part):
 
     @cached_property
     def _prior(self) -> Gaussian:
-        size = len(SIGNALS)
+        size = len(self.signals)
         return Gaussian(np.zeros(size), np.eye(size) * self.prior_deviation**2)

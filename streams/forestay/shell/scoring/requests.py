@@ -8,19 +8,22 @@ import tritonclient.grpc.aio as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from forestay.core.decision.answer import Answer
+from forestay.core.decision.answer import EMBEDDING_DIGITS, Answer, Embedding
 from forestay.core.decision.model_input import ModelInput
 from forestay.core.survival import PARTS, Survival
-from forestay.shell.scoring.served import CONTRIBUTIONS, OUTPUT, SURVIVAL, Version
+from forestay.shell.scoring.served import CONTRIBUTIONS, EMBEDDING, OUTPUT, SURVIVAL, Version
+from forestay_schemas.decision import MAX_EMBEDDING
 from forestay_schemas.retention_action import Factor
 
 Matrix = NDArray[np.floating[Any]]
 
 
 async def ask(
-    client: Any, name: str, version: Version, batch: ModelInput, seconds: float
+    client: Any, name: str, version: Version, batch: ModelInput, seconds: float, *, embedding: bool = False
 ) -> tuple[list[Answer], str]:
     """Returns the answers of a version of the model `name` on B users, and the number of who has answered.
+
+    With `embedding` they carry that of the user too, where the version has one.
 
     Raises:
         InferenceServerException: it gives none within `seconds`, or not B of them.
@@ -29,15 +32,16 @@ async def ask(
         name,
         [_tensor(part, array) for part, array in batch._asdict().items()],
         model_version=version.number,
-        outputs=[triton.InferRequestedOutput(output) for output in version.outputs],
+        outputs=[triton.InferRequestedOutput(output) for output in version.outputs(embedding=embedding)],
         client_timeout=seconds,
     )
     rows = len(batch.features)
     probabilities = _matrix(result, OUTPUT, rows, 1)[:, 0].tolist()
     factors = _factors(result, version, rows)
     curves = _curves(result, version, rows)
-    told = zip(probabilities, factors, curves, strict=True)
-    answers = [Answer(one, version.model, groups, curve) for one, groups, curve in told]
+    embeddings = _embeddings(result, version, rows) if embedding and version.embeds else [None] * rows
+    told = zip(probabilities, factors, curves, embeddings, strict=True)
+    answers = [Answer(one, version.model, groups, curve, made) for one, groups, curve, made in told]
     return answers, str(result.get_response().model_version)
 
 
@@ -71,12 +75,22 @@ def _curve(hours: tuple[int, ...], row: Matrix) -> Survival | None:
     return curve if curve.is_curve() else None
 
 
-def _matrix(result: Any, output: str, rows: int, columns: int) -> Matrix:
+def _embeddings(result: Any, version: Version, rows: int) -> Sequence[Embedding | None]:
+    table = _matrix(result, EMBEDDING, rows, None)
+    if table.shape[1] > MAX_EMBEDDING:
+        raise InferenceServerException(f"{EMBEDDING} has {table.shape[1]} numbers a user, at most {MAX_EMBEDDING}")
+    name = version.model.version
+    # In double precision, so that so many digits are all there is of a number; + 0.0 makes zero of -0.0.
+    rounded = np.round(table.astype(np.float64), EMBEDDING_DIGITS) + 0.0
+    return [Embedding(name, tuple(row.tolist())) if np.isfinite(row).all() else None for row in rounded]
+
+
+def _matrix(result: Any, output: str, rows: int, columns: int | None) -> Matrix:
+    """Returns an output; `columns` None stands for any number, the same for all rows."""
     answer = result.as_numpy(output)
-    if answer is None or answer.shape != (rows, columns):
-        raise InferenceServerException(
-            f"{output} has shape {getattr(answer, 'shape', None)}, not ({rows}, {columns})"
-        )
+    wanted = (rows, *answer.shape[1:2]) if answer is not None and columns is None else (rows, columns)
+    if answer is None or answer.ndim != len(wanted) or answer.shape != wanted:
+        raise InferenceServerException(f"{output} has shape {getattr(answer, 'shape', None)}, not {wanted}")
     matrix: Matrix = answer
     return matrix
 

@@ -15,6 +15,8 @@ OUTPUT: Final = "churn_probability"
 #: Contributions to the log-odds by group of features, and the curve behind the probability: told by some models.
 CONTRIBUTIONS: Final = "contributions"
 SURVIVAL: Final = "survival"
+#: What the model has made of the user: told by some models, and asked for where the policy reads it.
+EMBEDDING: Final = "user_embedding"
 #: The inputs that have a step axis.
 STEP_INPUTS: Final = ("step_tokens", "step_numbers")
 
@@ -33,11 +35,12 @@ class Version(NamedTuple):
     any_length: bool = False
     #: What drift is watched against (docs/watch.md).
     reference: str | None = None
+    #: Whether it has an embedding of a user.
+    embeds: bool = False
 
-    @property
-    def outputs(self) -> list[str]:
-        """Returns the outputs to ask for."""
-        extra = ((CONTRIBUTIONS, self.groups), (SURVIVAL, self.hours))
+    def outputs(self, *, embedding: bool = False) -> list[str]:
+        """Returns the outputs to ask for; the embedding where it is wanted and there is one."""
+        extra = ((CONTRIBUTIONS, self.groups), (SURVIVAL, self.hours), (EMBEDDING, embedding and self.embeds))
         return [OUTPUT, *(name for name, columns in extra if columns)]
 
     @classmethod
@@ -62,7 +65,7 @@ class Version(NamedTuple):
             declared = json.dumps(dict(facts))
             raise ConfigurationError(f"model {name} declares no {error} in its config.pbtxt: {declared}") from error
         groups = _listed(facts, "groups") if CONTRIBUTIONS in outputs else ()
-        return cls(number, identity, groups, hours, any_length, facts.get("reference"))
+        return cls(number, identity, groups, hours, any_length, facts.get("reference"), EMBEDDING in outputs)
 
 
 class Served(NamedTuple):
