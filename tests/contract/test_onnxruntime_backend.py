@@ -1,6 +1,7 @@
 """The stand-in for Triton's native onnxruntime backend gives what ONNX Runtime gives, request by request."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,18 @@ parameters { key: "enable_mem_pattern" value: { string_value: "0" } }
 """
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+#: One instance of one thread leaves a core of two or more: then batches come and answers go while one is computed.
+_ONE_THREAD = """
+instance_group [ { kind: KIND_CPU count: 1 } ]
+parameters { key: "intra_op_thread_count" value: { string_value: "1" } }
+"""
+
+
+@pytest.fixture(scope="module", params=["", _ONE_THREAD], ids=["in_turn", "side_by_side"])
+def repository(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("repository")
     # A delay of 20 ms, so that requests sent together are in one batch for sure.
-    toy_model.lay_toy_model(folder, delay=20_000)
+    toy_model.lay_toy_model(folder, delay=20_000, more=request.param)
     toy_model.lay_toy_model(folder, name=UNBATCHED, max_batch=0)
     toy_model.lay_toy_model(folder, name=TUNED, file="weights.onnx", more=_TUNED_CONFIG)
     return folder
@@ -54,6 +62,9 @@ def reference(repository: Path) -> ort.InferenceSession:
 async def address(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     log = tmp_path_factory.mktemp("log") / "triton.log"
     async with EmbeddedTriton(model_repository=repository, log=log) as server:
+        one_thread = _ONE_THREAD in (repository / toy_model.NAME / "config.pbtxt").read_text(encoding="utf-8")
+        way = "while one is computed" if one_thread and len(os.sched_getaffinity(0)) > 1 else "in turn"
+        assert f"{toy_model.NAME}: batches come and answers go {way}" in log.read_text(encoding="utf-8")
         yield server.grpc_address
 
 
@@ -217,3 +228,25 @@ async def test_a_configuration_that_contradicts_the_model_is_refused_with_the_re
     server = EmbeddedTriton(model_repository=tmp_path / "repository", log=tmp_path / "triton.log")
     with pytest.raises(ProcessFailedError, match=reason):
         await server.start()
+
+
+async def test_what_was_asked_before_an_unload_is_answered(
+    client: triton_aio.InferenceServerClient, reference: ort.InferenceSession
+) -> None:
+    many = [feed(8, seed=seed) for seed in range(30)]
+    asked = [asyncio.create_task(infer(client, arrays)) for arrays in many]
+    first = await asked[0]
+    await client.unload_model(toy_model.NAME)
+    answers = await asyncio.gather(*asked[1:], return_exceptions=True)
+    await client.load_model(toy_model.NAME)
+    answered = 0
+    for arrays, answer in zip(many, [first, *answers], strict=True):
+        if isinstance(answer, InferenceServerException):
+            # It came when the model was gone already, and says so.
+            assert "unavailable" in str(answer) or "not ready" in str(answer)
+            continue
+        assert_same(answer, reference, arrays)
+        answered += 1
+    assert answered > 0
+    arrays = feed(3, seed=77)
+    assert_same(await infer(client, arrays), reference, arrays)
