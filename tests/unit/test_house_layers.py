@@ -39,6 +39,7 @@ TEACHING = {
         "model_adapting",
         "policy_fitting",
         "policy_judging",
+        "simulating",
         "training",
         "tuning",
     )

@@ -30,6 +30,7 @@ from forestay.cli.commands import (
     replay,
     rerun,
     send,
+    simulate,
     tail,
     topics,
     train,
@@ -136,6 +137,7 @@ app.command(rich_help_panel=_LEARN)(fair.fair)
 app.add_typer(items.app, name="items", rich_help_panel=_LEARN)
 app.add_typer(policy.app, name="policy", rich_help_panel=_LEARN)
 app.command(rich_help_panel=_LEARN)(uplift.uplift)
+app.command(rich_help_panel=_LEARN)(simulate.simulate)
 app.add_typer(experiment.app, name="experiment", rich_help_panel=_LEARN)
 app.add_typer(model.app, name="model", rich_help_panel=_LEARN)
 app.add_typer(catalogue.app, name="catalogue", rich_help_panel=_LOOK)

@@ -96,24 +96,34 @@ def read_records(paths: Iterable[Path], done: Callable[[int], None] = lambda _re
             done(number)
         # One of these fields is in each record of its kind and in no other of Forestay's topics.
         if b'"matured_at"' in value:
-            outcome = _outcome(value, where)
+            outcome = outcome_of(value, where)
             repeats += outcome.decision_id in outcomes
             outcomes[outcome.decision_id] = outcome
         elif b'"suppressed"' in value and b'"candidates"' in value:
-            decision = _decision(value, where)
+            decision = decision_of(value, where)
             repeats += decision.decision_id in decisions
             decisions[decision.decision_id] = decision
     return Records(decisions, outcomes, repeats)
 
 
-def _decision(value: bytes, where: str) -> Decided:
+def decision_of(value: bytes, where: str) -> Decided:
+    """Returns a decision as its topic has it; `where` names it in the error.
+
+    Raises:
+        ForestayError: it is none.
+    """
     try:
         return _DECIDED.decode(value)
     except msgspec.DecodeError as error:
         raise ForestayError(f"{where} is no decision: {error}") from error
 
 
-def _outcome(value: bytes, where: str) -> Outcome:
+def outcome_of(value: bytes, where: str) -> Outcome:
+    """Returns an outcome as its topic has it; `where` names it in the error.
+
+    Raises:
+        ForestayError: it is none.
+    """
     try:
         return _OUTCOME.decode(value)
     except msgspec.DecodeError as error:
