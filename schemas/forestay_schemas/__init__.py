@@ -1,6 +1,7 @@
 """Contracts of Forestay's topics: pydantic models, and the JSON Schemas generated from them."""
 
 from forestay_schemas.action_feedback import ActionFeedback, FeedbackKind
+from forestay_schemas.catalogue_record import CatalogueRecord
 from forestay_schemas.click_event import ClickEvent, Item
 from forestay_schemas.clock_record import ClockRecord
 from forestay_schemas.decision import Candidate, Decision, Suppressed
@@ -20,6 +21,7 @@ __all__ = [
     "ActionFeedback",
     "ActionKind",
     "Candidate",
+    "CatalogueRecord",
     "Churn",
     "ClickEvent",
     "ClockRecord",

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from forestay_schemas.action_feedback import ActionFeedback
+from forestay_schemas.catalogue_record import CatalogueRecord
 from forestay_schemas.click_event import ClickEvent
 from forestay_schemas.clock_record import ClockRecord
 from forestay_schemas.decision import Decision
@@ -17,6 +18,7 @@ from forestay_schemas.retention_action import RetentionAction
 #: The contract of each topic, by the name of its schema file.
 CONTRACTS: dict[str, type[BaseModel]] = {
     "action_feedback": ActionFeedback,
+    "catalogue_record": CatalogueRecord,
     "click_event": ClickEvent,
     "clock_record": ClockRecord,
     "decision": Decision,

@@ -38,7 +38,8 @@ class LedgerStart(Entry):
     It goes on from `positions`, the next offsets to read by topic, and takes the decisions with offsets from
     `decisions` to `decisions_end` (exclusive) as made. `state` are the users it found (`forestay.core.ledger`,
     `users_digest`): a commit that was broken off may have left some of its own. `configuration` names all that
-    decides what the batches after it make; `forestay` is the version that runs.
+    decides what the batches after it make, `catalogue` the version of the catalogue alone (null: of before it was
+    told); `forestay` is the version that runs.
     """
 
     kind: Literal["start"] = "start"
@@ -47,6 +48,7 @@ class LedgerStart(Entry):
     decisions_end: Offset
     state: Digested
     configuration: Digest
+    catalogue: str | None = None
     forestay: str
 
 
@@ -62,8 +64,9 @@ class LedgerBatch(Entry):
     """One batch: it took the records of `topic` from offset `begin` to `end` (exclusive).
 
     `more`: it was given the record after them too, which woke users and was left to the next batch. `now` is the wall
-    clock it was told, null where recorded time was all there was. `made` holds what it wrote, by role of topic;
-    roles with no record are left out.
+    clock it was told, null where recorded time was all there was. `configuration` and `catalogue` are as in a start,
+    and may have changed since: a worker may follow the catalogue's topic. `made` holds what it wrote, by role of
+    topic; roles with no record are left out.
     """
 
     kind: Literal["batch"] = "batch"
@@ -74,6 +77,7 @@ class LedgerBatch(Entry):
     now: Timestamp | None
     model: LedgerModel
     configuration: Digest
+    catalogue: str | None = None
     made: dict[str, Digested]
 
 

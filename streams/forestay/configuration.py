@@ -22,6 +22,12 @@ class Configuration(NamedTuple):
     rules: Rules
     catalogue: Catalogue
     digest: str
+    #: What the digest is over, but for the catalogue.
+    parts: tuple[str, ...] = ()
+
+    def under(self, catalogue: Catalogue) -> "Configuration":
+        """Returns the same with another catalogue."""
+        return self._replace(catalogue=catalogue, digest=identifier(*self.parts, catalogue.model_dump_json()))
 
 
 def load_configuration(settings: Settings) -> Configuration:
@@ -33,14 +39,13 @@ def load_configuration(settings: Settings) -> Configuration:
     catalogue, triggers = load_catalogue(settings.catalogue), load_triggers(settings.triggers)
     rules = settings.engine.rules(settings.features, triggers.rules())
     check_memory(catalogue, rules)
-    digest = identifier(
+    parts = (
         settings.engine.model_dump_json(exclude=_WITHOUT_EFFECT),
         settings.features.model_dump_json(),
         settings.format.clickstream,
         triggers.model_dump_json(),
-        catalogue.model_dump_json(),
     )
-    return Configuration(rules, catalogue, digest)
+    return Configuration(rules, catalogue, "", parts).under(catalogue)
 
 
 def check_memory(catalogue: Catalogue, rules: Rules) -> None:

@@ -50,7 +50,8 @@ pytestmark = [
 
 def settings_for(kafka: KafkaSettings, name: str) -> Settings:
     """Settings whose topics and group are this test's own; nothing listens where Triton should be."""
-    own = {role: f"{name}-{topic}" for role, topic in TopicSettings().model_dump().items() if role in TOPIC_ROLES}
+    roles = (*TOPIC_ROLES, "catalogue")
+    own = {role: f"{name}-{topic}" for role, topic in TopicSettings().model_dump().items() if role in roles}
     return Settings(
         kafka=kafka.model_copy(update={"group_id": name}),
         topics=TopicSettings(**own, partitions=1),
@@ -232,7 +233,7 @@ def test_who_records_needs_to_read_what_is_recorded_and_nothing_else(
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     send(broker, settings, 1)
-    roles = [role.replace("_", "-") for role in TOPIC_ROLES]
+    roles = [role.replace("_", "-") for role in (*TOPIC_ROLES, "catalogue")]
     grants = needed(Part.RECORDER, settings)
     broker.allow(*grants)
     done = CliRunner().invoke(app, ["record", "all", *roles, "--json"])
@@ -325,13 +326,13 @@ def test_who_fills_state_needs_what_the_page_lists(
 def test_what_topics_describe_needs_is_enough_for_it(broker: SecureKafka) -> None:
     settings = declared(broker, broker.scram(), "describe")
     broker.allow(*needed(Part.DESCRIBE, settings))
-    assert [topic.partitions for topic in describe(settings.kafka, settings.topics)] == [1] * len(TOPIC_ROLES)
+    assert [topic.partitions for topic in describe(settings.kafka, settings.topics)] == [1] * (len(TOPIC_ROLES) + 1)
 
 
 def test_what_topics_declare_needs_is_enough_for_it(broker: SecureKafka) -> None:
     settings = settings_for(broker.scram(), "declare")
     broker.allow(*needed(Part.DECLARE, settings))
-    assert len(declare(settings.kafka, settings.topics).created) == len(TOPIC_ROLES)
+    assert len(declare(settings.kafka, settings.topics).created) == len(TOPIC_ROLES) + 1
 
 
 @pytest.mark.parametrize(

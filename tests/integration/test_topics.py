@@ -11,7 +11,7 @@ from support.kafka import KafkaServer
 from forestay.core.errors import ConfigurationError
 from forestay.embedded.broker import EmbeddedBroker
 from forestay.settings import TOPIC_ROLES, KafkaSettings, TopicSettings
-from forestay.shell.topics import declare, describe, end_offsets, partition_counts
+from forestay.shell.topics import check_catalogue, declare, describe, end_offsets, partition_counts
 
 pytest_plugins = ("support.kafka_plugin",)
 
@@ -31,7 +31,7 @@ async def kafka(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 def topics() -> TopicSettings:
     """Names of this test's own: the real Kafka is shared."""
     prefix = uuid.uuid4().hex[:8]
-    return TopicSettings.model_validate({role: f"{prefix}-{role}" for role in TOPIC_ROLES})
+    return TopicSettings.model_validate({role: f"{prefix}-{role}" for role in (*TOPIC_ROLES, "catalogue")})
 
 
 def make(kafka: KafkaSettings, name: str, partitions: int) -> None:
@@ -41,9 +41,19 @@ def make(kafka: KafkaSettings, name: str, partitions: int) -> None:
 
 
 def test_all_topics_are_made_once(kafka: KafkaSettings, topics: TopicSettings) -> None:
-    assert declare(kafka, topics) == (list(topics.names), [], 4)
-    assert declare(kafka, topics) == ([], list(topics.names), 4)
-    assert partition_counts(kafka, [*topics.names, "another"]) == dict.fromkeys(topics.names, 4)
+    names = [*topics.names, topics.catalogue]
+    assert declare(kafka, topics) == (names, [], 4)
+    assert declare(kafka, topics) == ([], names, 4)
+    found = partition_counts(kafka, [*names, "another"])
+    assert found == {**dict.fromkeys(topics.names, 4), topics.catalogue: 1}
+
+
+def test_the_catalogue_needs_one_partition(kafka: KafkaSettings, topics: TopicSettings) -> None:
+    with pytest.raises(ConfigurationError, match="topics declare"):
+        check_catalogue(kafka, topics)
+    make(kafka, topics.catalogue, 2)
+    with pytest.raises(ConfigurationError, match="has 2 partitions, and revisions have one order"):
+        check_catalogue(kafka, topics)
 
 
 def test_missing_topics_follow_the_clickstream(kafka: KafkaSettings, topics: TopicSettings) -> None:
@@ -84,7 +94,7 @@ def test_topics_are_made_with_their_settings(kafka_server: KafkaServer, topics: 
     kafka = KafkaSettings(bootstrap_servers=kafka_server.bootstrap)
     declare(kafka, topics)
     policies = {topic.role: topic.configs["cleanup.policy"] for topic in describe(kafka, topics)}
-    assert policies.pop("state") == "compact"
+    assert policies.pop("state") == policies.pop("catalogue") == "compact"
     assert set(policies.values()) == {"delete"}
 
 

@@ -8,13 +8,14 @@ from support.builders import CLOCK_TOPIC, DIGEST, SOURCES, TOPIC, click, source,
 from support.fakes import hashing_model
 from support.identity_world import World
 from support.rerunning import Kept
-from support.simulation import ACTIONS, DEAD_LETTERS, DECISIONS, LEDGER, STATE, CrashError, Life, Logs
+from support.simulation import ACTIONS, DEAD_LETTERS, DECISIONS, LEDGER, STATE, CrashError, Life, Logs, Pushed
 
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.units import DAY, HOUR
 from forestay.recording import RecordedMessage
+from forestay.rerun.catalogues import Catalogues
 from forestay.rerun.checked_scores import CheckedScores
 from forestay.rerun.divergence import Divergence, DivergenceFoundError
 from forestay.rerun.job import kinds
@@ -80,7 +81,9 @@ def sources(random: Random, count: int = 80) -> list[SourceRecord]:
     return made
 
 
-def lived(records: list[SourceRecord], rules: Rules, shop: Catalogue, random: Random, crashes: int) -> InMemory:
+def lived(
+    records: list[SourceRecord], rules: Rules, shop: Catalogue | Pushed, random: Random, crashes: int
+) -> InMemory:
     """Lets one life follow another, each but the last ended by a crash; returns what was recorded."""
     logs = Logs()
     for life in range(crashes + 1):
@@ -114,12 +117,13 @@ def again(
     scores: CheckedScores | None = None,
     digest: str = DIGEST,
     place: Callable[[bytes], int] = lambda _key: 0,
+    catalogues: Catalogues | None = None,
 ) -> Outcome:
     """Runs it by its ledger."""
     scores, kept = scores or CheckedScores(), Kept()
     outputs = RecordedOutputs(recordings, TOPICS, scores.book)
     judge = Judge(recordings, kinds(TOPICS), outputs, scores, digest)
-    run = LedgerRun(recordings, Plan(SOURCES, rules, shop, place), TOPICS, scores, judge, kept)
+    run = LedgerRun(recordings, Plan(SOURCES, rules, shop, place), TOPICS, scores, judge, kept, None, catalogues)
     try:
         run.run(lambda _done: None)
     except DivergenceFoundError as error:

@@ -65,15 +65,45 @@ class Logs:
         return [RetentionAction.model_validate_json(record.value or b"") for record in self.topics[ACTIONS]]
 
 
+class Pushed:
+    """The catalogues of a topic, of which the first so many are there by now: lives come and go, they stay."""
+
+    def __init__(self, catalogues: Sequence[Catalogue]) -> None:
+        self.catalogues = catalogues
+        self._there = 1
+
+    @property
+    def current(self) -> Catalogue:
+        return self.catalogues[self._there - 1]
+
+    @property
+    def has_more(self) -> bool:
+        return self._there < len(self.catalogues)
+
+    def next(self) -> None:
+        self._there += 1
+
+    def earlier(self) -> dict[str, Catalogue]:
+        return {one.digest(): one for one in self.catalogues[: self._there]}
+
+
 class Life:
     """One worker's life over one partition, from recovery to the end of the sources or to a crash."""
 
-    def __init__(self, logs: Logs, rules: Rules, catalogue: Catalogue, model: Model, random: Random) -> None:
-        self.core = Partition(0, SOURCES, rules, catalogue)
+    def __init__(
+        self,
+        logs: Logs,
+        rules: Rules,
+        catalogue: Catalogue | Pushed,
+        model: Model,
+        random: Random,
+    ) -> None:
+        self._pushed = catalogue if isinstance(catalogue, Pushed) else Pushed([catalogue])
+        self.core = Partition(0, SOURCES, rules, self._pushed.current)
         users, mark, made = logs.recover()
         since = mark.decisions if mark else 0
         found = Found(users_digest(users), range(since, since + len(made)))
-        self._repeated = self.core.restore(users, mark, made).actions
+        self._repeated = self.core.restore(users, mark, made, self._pushed.earlier()).actions
         self._logs = logs
         self._model = model
         self._random = random
@@ -88,7 +118,9 @@ class Life:
         for action in self._repeated:
             self._write(ACTIONS, record_of(action))
         for batch in self._batches(sources, reorder):
-            self._batch(batch)
+            left = batch
+            while left:
+                left = left[self._batch(left) :]
             if self._random.random() < 0.3:
                 self._commit()
         self._commit()
@@ -105,7 +137,11 @@ class Life:
             yield left[:size]
             left = left[size:]
 
-    def _batch(self, batch: Sequence[SourceRecord]) -> None:
+    def _batch(self, batch: Sequence[SourceRecord]) -> int:
+        """Returns how many records it took: what is held back may have to be decided before the next."""
+        if self._pushed.has_more and self._random.random() < 0.2:
+            self._pushed.next()
+            self.core.adopt(self._pushed.current)
         topic, begin = batch[0].topic, self.core.positions.get(batch[0].topic, 0)
         applied = self.core.apply(topic, batch)
         answers = {s.decision_id: self._model(s.input) for s in applied.situations}
@@ -116,11 +152,12 @@ class Life:
             DEAD_LETTERS: applied.dead_letters,
             OUTCOMES: settled.outcomes,
         }
-        taken = Taken(topic, begin, self.core.positions[topic], more=False, now=NEVER)
+        taken = Taken(topic, begin, self.core.positions[topic], applied.taken < len(batch), NEVER)
         self._ledger.batch(taken, MODEL, made)
         for role in (DEAD_LETTERS, OUTCOMES, DECISIONS, ACTIONS):
             for record in made[role]:
                 self._write(role, record)
+        return applied.taken
 
     def _write(self, topic: str, record: OutputRecord) -> None:
         """Writes a record while a commit may be under way."""

@@ -19,10 +19,10 @@ from forestay.cli.errors import explain
 from forestay.cli.flags import use_config
 from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.formats import decoder_of
-from forestay.settings import Settings, TritonSettings, ValueFormat, config_file, load_settings
+from forestay.settings import CatalogueSource, Settings, TritonSettings, ValueFormat, config_file, load_settings
 from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.scorer import identity
-from forestay.shell.topics import admin_client, check_all, partition_counts
+from forestay.shell.topics import admin_client, check_all, check_catalogue, partition_counts
 from forestay.shell.triton_clients import advice, client_options
 from forestay.trigger_file import load_triggers
 
@@ -175,6 +175,8 @@ def _topics(settings: Settings) -> str:
     try:
         counts = partition_counts(settings.kafka, settings.topics.names)
         check_all(counts, settings.topics)
+        if settings.worker.catalogue_source is CatalogueSource.TOPIC:
+            check_catalogue(settings.kafka, settings.topics)
     except (ForestayError, KafkaError) as error:
         raise _Failed(explain(error) or str(error), "run `forestay topics declare`") from error
     there, wanted = counts[settings.topics.clickstream], settings.topics.partitions

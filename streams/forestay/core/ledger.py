@@ -58,6 +58,10 @@ class Ledger:
         self._entries: list[OutputRecord] = []
         self._model: tuple[ModelIdentity, LedgerModel] | None = None
 
+    def adopt(self, configuration: str) -> None:
+        """Names another configuration from the next batch on."""
+        self._configuration = configuration
+
     def start(self, found: Found, version: str) -> None:
         """Enters that the partition was taken over, with the decisions found taken as made."""
         self._enter(
@@ -68,6 +72,7 @@ class Ledger:
                 decisions_end=found.decisions.stop,
                 state=found.users,
                 configuration=self._configuration,
+                catalogue=self._partition.version,
                 forestay=version,
             )
         )
@@ -84,6 +89,7 @@ class Ledger:
                 now=_moment(taken.now),
                 model=self._stamp(model),
                 configuration=self._configuration,
+                catalogue=self._partition.version,
                 made={role: digested(records) for role, records in made.items() if records},
             )
         )

@@ -51,6 +51,8 @@ ALL: Final[int] = 2**60
 #: Users a worker wakes in one batch by the time a record tells: after an outage thousands are silent at once, and
 #: what they ask for is decided and made durable in portions.
 MOST_WOKEN: Final[int] = 2_000
+#: No catalogue but the present one has decided.
+_NO_OTHERS: Final[Mapping[str, Catalogue]] = {}
 #: Dead letters that tell of no bad deploy upstream, and stop no line.
 _NO_FAULT: Final = ("too_late", "unknown_action")
 
@@ -144,12 +146,27 @@ class Partition:
         return self._waking.clock
 
     @property
+    def version(self) -> str:
+        """Returns the version of the catalogue that decides."""
+        return self._deciding.version
+
+    def adopt(self, catalogue: Catalogue) -> None:
+        """Goes on under another catalogue, between two batches; what users have stays (docs/catalogue.md)."""
+        self._rewards.adopt(catalogue.policy.margin)
+        self.book.adopt(catalogue.budgets)
+        self._deciding.adopt(catalogue)
+
+    @property
     def has_to_tell(self) -> bool:
         """Says whether identity records wait for a checkpoint to be durable."""
         return self._identities.has_to_tell()
 
     def restore(
-        self, users: dict[str, bytes], mark: PartitionMark | None, made: Sequence[Decision] = ()
+        self,
+        users: dict[str, bytes],
+        mark: PartitionMark | None,
+        made: Sequence[Decision] = (),
+        earlier: Mapping[str, Catalogue] = _NO_OTHERS,
     ) -> "Restored":
         """Takes over durable state, and the decisions made after it, which are taken as made (design D3).
 
@@ -158,6 +175,7 @@ class Partition:
         They move their users' `scored_ts`, so the replay of what led to them does not make them again, in
         whatever order the source topics are read. Returns their actions, and asks and states on their way to
         another partition, which may not have been written: the caller writes them again before anything else.
+        `earlier` are other catalogues that made some of the decisions, by version: actions come of their own.
         """
         reserved = [name for name in users if name.startswith(RESERVATION_PREFIX)]
         reservations = [(name, decode_reservation(users.pop(name))) for name in reserved]
@@ -169,7 +187,7 @@ class Partition:
             self.positions = dict(mark.positions)
         kept = [(name.removeprefix(RESERVATION_PREFIX), one) for name, one in reservations]
         self.book.restore(kept, None if mark is None else mark.budgets)
-        actions = [action for decision in made if (action := self._deciding.take_as_made(decision)) is not None]
+        actions = [action for decision in made if (action := self._deciding.take_as_made(decision, earlier))]
         return Restored(actions, self._identities.restore(pending, self.clock))
 
     # -- apply ---------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def choose(topics: TopicSettings, wanted: Sequence[str], patterns: Sequence[str]
     Raises:
         UsageError: a pattern is no regular expression.
     """
-    by_role = roles(topics)
+    by_role = {**roles(topics), "catalogue": topics.catalogue}
     names = dict.fromkeys(by_role.get(name.replace("-", "_"), name) for name in wanted)
     compiled = []
     for pattern in patterns:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from forestay.configuration import load_configuration
 from forestay.core.errors import ConfigurationError
+from forestay.rerun.catalogues import Catalogues
 from forestay.rerun.checked_scores import CheckedScores
 from forestay.rerun.divergence import Divergence, DivergenceFoundError
 from forestay.rerun.job import Tell, Way, kinds, plan_of
@@ -67,8 +68,10 @@ def rerun_by_ledger(
         scores, digests = CheckedScores(again, tolerance), Digests()
         plan, prepare = stack.enter_context(prepared(settings, plan_of(settings, recordings)))
         outputs = RecordedOutputs(recordings, topics, scores.book)
-        judge = Judge(recordings, kinds(topics), outputs, scores, load_configuration(settings).digest)
-        run = LedgerRun(recordings, plan, topics, scores, judge, Tee(digests, *sinks), prepare)
+        configuration = load_configuration(settings)
+        catalogues = Catalogues(recordings, topics.catalogue, configuration)
+        judge = Judge(recordings, kinds(topics), outputs, scores, configuration.digest, others=catalogues.digests)
+        run = LedgerRun(recordings, plan, topics, scores, judge, Tee(digests, *sinks), prepare, catalogues)
         try:
             run.run(tell)
         except DivergenceFoundError as error:

@@ -7,12 +7,14 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from forestay.core.decision.answer import Answer, ModelIdentity
+from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.decide import record_of
 from forestay.core.errors import ForestayError, StateError
 from forestay.core.event import NEVER
 from forestay.core.record import OutputRecord
 from forestay.core.units import to_milliseconds
 from forestay.recording import RecordedMessage, RecordingError
+from forestay.rerun.catalogues import Catalogues
 from forestay.rerun.divergence import Place
 from forestay.rerun.durable import Durable
 from forestay.rerun.event_time import Prepare
@@ -64,8 +66,10 @@ class LedgerRun:
         judge: Judge,
         sink: Sink,
         prepare: Prepare | None = None,
+        catalogues: Catalogues | None = None,
     ) -> None:
-        """`judge` holds what is made against what was recorded."""
+        """`judge` holds what is made against what was recorded; `catalogues` has those that batches name."""
+        self._catalogues = catalogues
         self.taken = Taken()
         self._recordings = recordings
         self._plan = plan
@@ -139,11 +143,15 @@ class LedgerRun:
             durable.restore(entry)
         except StateError as error:
             raise ForestayError(f"partition {number}, the start at {offset} of the ledger: {error}") from error
-        lane = Lane(self._plan, number)
+        shop = self._named(entry)
+        lane = Lane(self._plan if shop is None else self._plan._replace(catalogue=shop), number)
         self._courses[number] = Course(durable, lane, entry.generation)
         self._waiting.discard(number)
         rows = self._shelf.found(self._topics.decisions, number, entry.decisions, entry.decisions_end)
-        restored = lane.core.restore(dict(durable.users), durable.mark, [_decision(row) for row in rows])
+        made = [_decision(row) for row in rows]
+        versions = {decision.policy.version for decision in made}
+        earlier = {} if self._catalogues is None else self._catalogues.among(versions)
+        restored = lane.core.restore(dict(durable.users), durable.mark, made, earlier)
         self._count("starts")
         self._count("as_made", len(rows))
         place = _place(entry, offset)
@@ -190,6 +198,9 @@ class LedgerRun:
         place, lane, topic = _place(entry, offset), course.lane, entry.topic
         self._judge.equal(place, "begin", entry.begin, lane.core.positions.get(topic, 0))
         rows = self._shelf.take(topic, entry.partition, entry.begin, entry.end, more=entry.more)
+        shop = self._named(entry)
+        if shop is not None and lane.core.version != entry.catalogue:
+            lane.core.adopt(shop)
         if self._prepare is not None:
             self._prepare(topic, rows)
         applied = lane.apply(Batch(topic, rows, _milliseconds(entry.now)))
@@ -204,6 +215,15 @@ class LedgerRun:
         self._judge.equal(place, "end", entry.end, lane.core.positions[topic])
         self._judge.batch(place, entry, {one.kind: one.records for one in made})
         self._judge.times(place, entry, lane.core)
+
+    def _named(self, entry: LedgerStart | LedgerBatch) -> Catalogue | None:
+        """Returns the catalogue an entry names, None if that of the settings must do."""
+        if self._catalogues is None or entry.catalogue is None:
+            return None
+        found = self._catalogues.get(entry.catalogue)
+        if found is None:
+            self._judge.lacks(entry.catalogue)
+        return found
 
     def _commit(self, entry: LedgerCommit, course: Course, offset: int) -> None:
         place, lane = _place(entry, offset), course.lane

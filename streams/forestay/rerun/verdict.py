@@ -1,6 +1,6 @@
 """Holds what a rerun by the ledger makes against what was recorded; the first difference ends it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
@@ -31,8 +31,13 @@ class Judge:
         outputs: RecordedOutputs,
         scores: CheckedScores,
         configuration: str,
+        *,
+        others: Collection[str] = (),
     ) -> None:
-        """`configuration` is the digest of the settings this rerun has."""
+        """`configuration` is the digest of the settings this rerun has, `others` are those under other catalogues."""
+        self._others = frozenset(others)
+        #: Catalogues that entries name and nobody has.
+        self._lacking: set[str] = set()
         self._recordings = recordings
         self._topics = topics
         self._outputs = outputs
@@ -42,6 +47,10 @@ class Judge:
         #: By partition, where the decisions that are made again begin, and their end at the last commit.
         self._begins: dict[int, int] = {}
         self._ends: dict[int, int] = {}
+
+    def lacks(self, version: str) -> None:
+        """Notes that a catalogue is not there to run under."""
+        self._lacking.add(version)
 
     def begin(self, start: LedgerStart) -> None:
         """Notes what a worker began with."""
@@ -167,7 +176,13 @@ class Judge:
         start = self._starts.get(place.partition)
         was = configuration or (start.configuration if start else None)
         causes = []
-        if was is not None and was != self._configuration:
+        if self._lacking:
+            named = ", ".join(sorted(self._lacking))
+            causes.append(
+                f"catalogue {named} is neither that of the settings nor recorded: name it with --set catalogue=FILE,"
+                " or record the catalogue's topic too"
+            )
+        elif was is not None and was != self._configuration and was not in self._others:
             causes.append(
                 f"the settings are others (digest {was[:12]} then, {self._configuration[:12]} now): engine, features,"
                 " triggers, catalogue or format"

@@ -13,6 +13,7 @@ from forestay.settings.engine import (
 )
 from forestay.settings.jobs import (
     AdapterSettings,
+    CatalogueSource,
     ClockSource,
     FormatSettings,
     RecordSettings,
@@ -38,6 +39,7 @@ __all__ = [
     "DEFAULT_CONFIG",
     "TOPIC_ROLES",
     "AdapterSettings",
+    "CatalogueSource",
     "ClockSource",
     "EngineSettings",
     "FeatureSettings",

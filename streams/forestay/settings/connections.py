@@ -13,7 +13,8 @@ from forestay import access
 from forestay.core.partition import Sources
 from forestay.settings.group import Group
 
-#: What the topics are for: sources first, then outputs, then state.
+#: What the topics of users are for: sources first, then outputs, then state. That of the catalogue is none of them:
+#: it has one partition, whatever these have.
 TOPIC_ROLES: Final = (
     "clickstream",
     "clock",
@@ -43,6 +44,7 @@ class TopicSettings(Group):
     ledger: str = "forestay-ledger"
     identity: str = "forestay-identity"
     state: str = "forestay-user-state-changelog"
+    catalogue: str = Field(default="forestay-catalogue", description="of one partition: worker.catalogue_source")
     partitions: int = Field(default=4, ge=1, le=10_000, description="of every topic, when declared")
     partitioner: Literal["murmur2", "crc32"] = Field(
         default="murmur2", description="how clickstream's producers choose a key's partition (librdkafka: crc32)"
@@ -51,7 +53,7 @@ class TopicSettings(Group):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Returns all topic names, in the order of `TOPIC_ROLES`."""
+        """Returns the names of all topics of users, in the order of `TOPIC_ROLES`."""
         return tuple(getattr(self, role) for role in TOPIC_ROLES)
 
     @property

@@ -21,6 +21,13 @@ class ClockSource(StrEnum):
     NONE = "none"
 
 
+class CatalogueSource(StrEnum):
+    """Where the catalogue comes from."""
+
+    FILE = "file"
+    TOPIC = "topic"
+
+
 class WorkerSettings(Group):
     """How a worker runs."""
 
@@ -34,6 +41,12 @@ class WorkerSettings(Group):
     clock_interval_seconds: float = Field(default=5.0, gt=0, le=3_600)
     stalled_seconds: float = Field(
         default=60, ge=1, le=3_600, description="/live fails once work waits and nothing has moved for so long"
+    )
+    catalogue_source: CatalogueSource = Field(
+        default=CatalogueSource.FILE, description="topic: the newest in topics.catalogue, else the file"
+    )
+    catalogue_poll_seconds: float = Field(
+        default=1.0, gt=0, le=3_600, description="between two looks at topics.catalogue"
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

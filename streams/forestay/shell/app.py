@@ -17,7 +17,8 @@ from mode import CrashingSupervisor
 
 from forestay.configuration import Configuration
 from forestay.core.errors import ForestayError
-from forestay.settings import ClockSource, Settings, ValueFormat
+from forestay.settings import CatalogueSource, ClockSource, Settings, ValueFormat
+from forestay.shell.catalogues import Following
 from forestay.shell.clock import ClockTeller
 from forestay.shell.engine import Engine, HandoverError
 from forestay.shell.fence import KafkaFence, OpenFence
@@ -88,6 +89,8 @@ class RetentionApp(faust.App):
         self._schemas = None if json else Schemas(settings.format, settings.topics)
         placement = Placement(settings.topics.partitioner, partitions)
         observer = self._observer()
+        from_topic = settings.worker.catalogue_source is CatalogueSource.TOPIC
+        self._following = Following(kafka, settings.topics.catalogue, configuration) if from_topic else None
         outside = Outside(
             self._scorer,
             self._publisher,
@@ -99,13 +102,14 @@ class RetentionApp(faust.App):
             configuration.digest,
             self._schemas,
             observer,
+            self._following,
         )
         self._ids = ProducerIds(kafka)
         fence = KafkaFence(kafka, settings.topics, self._ids, self._publisher) if kafka.fenced else OpenFence()
         self.engine = Engine(settings, configuration, outside, self._fail, fence)
         self.health = Health(settings, self.engine.progress, time.monotonic)
         self._watch = Watch(self.health, self.engine, lambda: self._chunk_consumer, settings.topics.sources)
-        exposition = Exposition(self.timings, observer, self._watch)
+        exposition = Exposition(self.timings, observer, self._watch, self._following)
         pages: dict[str, Page] = {
             "/live": self._watch.live,
             "/ready": self._watch.ready,
@@ -148,6 +152,8 @@ class RetentionApp(faust.App):
             await self.add_async_context(self._ids)
         if self._schemas is not None:
             await self.add_async_context(self._schemas)
+        if self._following is not None:
+            await self.add_async_context(self._following)
         self.health.enter(Phase.JOINING)
         self.add_future(self._watch.run())
 
@@ -156,6 +162,8 @@ class RetentionApp(faust.App):
         await super().on_started()
         self.add_future(self.engine.keep_fence(_RENEWAL_SECONDS))
         worker = self.settings.worker
+        if self._following is not None:
+            self.add_future(self._following.follow(worker.catalogue_poll_seconds))
         if worker.clock is ClockSource.WALL:
             teller = ClockTeller(
                 self.engine,

@@ -10,6 +10,7 @@ from faust.types import TP
 from forestay import compiled
 from forestay.access import AccessError
 from forestay.configuration import Configuration
+from forestay.core.decision.catalogue import Catalogue
 from forestay.core.errors import ForestayError
 from forestay.core.ledger import Found, users_digest
 from forestay.core.partition import Partition
@@ -118,6 +119,8 @@ class Engine:
     ) -> tuple[dict[int, Ends], dict[int, Recovered], dict[int, frozenset[str]]]:
         """Returns which partitions go on as they were left, what was read of the others, and their actions."""
         kafka, topics = self._settings.kafka, self._settings.topics
+        if self._outside.following is not None:
+            await self._outside.following.catch_up()
         left = await as_left(kafka, {number: one.ends for number, one in kept.items()})
         missing = [number for number in numbers if number not in left]
         recovered = await recover(kafka, topics, missing, self.progress) if missing else {}
@@ -134,17 +137,19 @@ class Engine:
         return await written_actions(kafka, topics, acting) if kafka.fenced else {}
 
     def _restored(self, number: int, recovered: Recovered, written: frozenset[str], generation: int) -> Pipeline:
+        following = self._outside.following
+        configuration = self._configuration if following is None else following.current
         core = Partition(
             number,
             self._settings.topics.sources,
-            self._configuration.rules,
-            self._configuration.catalogue,
+            configuration.rules,
+            configuration.catalogue,
             self._outside.decoder,
             self._outside.placement.partition,
             self._outside.placement.partitions,
         )
         found = Found(users_digest(recovered.users), range(recovered.mark.decisions, recovered.decisions_end))
-        restored = core.restore(recovered.users, recovered.mark, recovered.made)
+        restored = core.restore(recovered.users, recovered.mark, recovered.made, self._earlier(recovered))
         restored = restored._replace(actions=[one for one in restored.actions if one.action_id not in written])
         return Pipeline(
             core,
@@ -155,6 +160,13 @@ class Engine:
             opening=recovered.opening,
             ends=recovered.ends,
         )
+
+    def _earlier(self, recovered: Recovered) -> dict[str, Catalogue]:
+        """Returns the catalogues under which the later decisions were made, as far as the topic has them."""
+        following = self._outside.following
+        versions = {decision.policy.version for decision in recovered.made}
+        found = {version: following.catalogue(version) for version in versions} if following is not None else {}
+        return {version: catalogue for version, catalogue in found.items() if catalogue is not None}
 
     def _run(self, pipeline: Pipeline) -> None:
         number = pipeline.core.number

@@ -13,7 +13,7 @@ from kafka import KafkaAdminClient
 from kafka.errors import TopicAuthorizationFailedError, for_code
 
 from forestay.access import AccessError
-from forestay.settings import TOPIC_ROLES, KafkaSettings, Settings
+from forestay.settings import TOPIC_ROLES, CatalogueSource, KafkaSettings, Settings
 from forestay.shell.fence import transactional_ids
 from forestay.shell.kafka_access import may_join, may_write_as
 from forestay.shell.topics import admin_client
@@ -42,6 +42,7 @@ class Part(StrEnum):
     REPLAY = "replay"
     REPAIR = "repair"
     BACKFILL = "backfill"
+    CATALOGUE = "catalogue"
     DECLARE = "declare"
     DESCRIBE = "describe"
     DOCTOR = "doctor"
@@ -55,6 +56,7 @@ class Grant(NamedTuple):
     operation: str
 
 
+_EVERY_ROLE: Final = (*TOPIC_ROLES, "catalogue")
 #: What is done to the state from outside: beside it, all logs it was made of and made are looked at.
 _KEEPING: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("clickstream", "clock", "identity", "feedback", "decisions", "ledger"), (READ,)),
@@ -79,13 +81,14 @@ _TOPICS: Final[Mapping[Part, Mapping[str, tuple[str, ...]]]] = {
     Part.ADAPTER: {"clickstream": (WRITE,), "dead_letters": (WRITE,)},
     Part.SEND: {"clickstream": (WRITE,)},
     Part.TAIL: dict.fromkeys(("actions", "decisions", "outcomes", "dead_letters"), (READ,)),
-    Part.RECORDER: dict.fromkeys(TOPIC_ROLES, (READ,)),
+    Part.RECORDER: dict.fromkeys(_EVERY_ROLE, (READ,)),
     Part.REPLAY: dict.fromkeys(("clickstream", "clock", "feedback"), (WRITE,)),
     Part.REPAIR: {**_KEEPING, "dead_letters": (WRITE,)},
     Part.BACKFILL: {**_KEEPING, "dead_letters": (DESCRIBE,)},
-    Part.DECLARE: dict.fromkeys(TOPIC_ROLES, (CREATE, DESCRIBE)),
-    Part.DESCRIBE: dict.fromkeys(TOPIC_ROLES, (READ, DESCRIBE_CONFIGS)),
-    Part.DOCTOR: dict.fromkeys(TOPIC_ROLES, (DESCRIBE,)),
+    Part.CATALOGUE: {"catalogue": (READ, WRITE)},
+    Part.DECLARE: dict.fromkeys(_EVERY_ROLE, (CREATE, DESCRIBE)),
+    Part.DESCRIBE: dict.fromkeys(_EVERY_ROLE, (READ, DESCRIBE_CONFIGS)),
+    Part.DOCTOR: dict.fromkeys(_EVERY_ROLE, (DESCRIBE,)),
 }
 
 
@@ -98,6 +101,8 @@ def needed(part: Part, settings: Settings) -> list[Grant]:
         for operation in operations
     ]
     if part is Part.WORKER:
+        if settings.worker.catalogue_source is CatalogueSource.TOPIC:
+            grants.append(Grant("topic", topics.catalogue, READ))
         if settings.kafka.fenced:
             grants.append(Grant(_IDS, transactional_ids(settings.kafka), WRITE))
         grants.append(Grant("group", group, READ))

@@ -6,6 +6,7 @@ committed. A failure anywhere raises out of `run`, and nothing after it is ackno
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -24,6 +25,7 @@ from forestay.core.partition import MOST_WOKEN, Applied, Partition, Restored
 from forestay.core.record import OutputRecord, Record
 from forestay.core.state.seal import sealed_records
 from forestay.settings import ClockSource, TopicSettings, WorkerSettings
+from forestay.shell.catalogues import Following
 from forestay.shell.observing.observer import Batch, Observer
 from forestay.shell.placement import Placement
 from forestay.shell.publisher import Publisher
@@ -31,6 +33,8 @@ from forestay.shell.registry.schemas import Schemas
 from forestay.shell.scorer import Scorer
 from forestay.shell.timings import Timings
 from forestay.shell.transport import Chunk
+
+logger = logging.getLogger(__name__)
 
 #: Chunks waiting in front of one partition; with the one in work they bound its memory.
 _WAITING = 2
@@ -62,6 +66,7 @@ class Outside(NamedTuple):
     configuration: str
     schemas: Schemas | None = None
     observer: Observer | None = None
+    following: Following | None = None
 
     @property
     def decoder(self) -> ValueDecoder | None:
@@ -93,7 +98,10 @@ class Pipeline:
         self._opening = opening
         self._ends = dict(ends or {})
         self._decisions_end = found.decisions.stop
-        self._ledger = Ledger(core, generation, outside.configuration)
+        self._following = outside.following
+        self._current = None if self._following is None else self._following.current
+        digest = outside.configuration if self._current is None else self._current.digest
+        self._ledger = Ledger(core, generation, digest)
         self._ledger.start(found, version("forestay"))
         self._generation = generation
         self._outside = outside
@@ -222,6 +230,7 @@ class Pipeline:
     async def _batch(self, topic: str, records: Sequence[Record]) -> int:
         """Carries out one batch; returns how many of the records it took."""
         outside, timings = self._outside, self._outside.timings
+        self._adopt()
         if outside.schemas is not None:
             await outside.schemas.prepare(topic, records)
         begin, now = self.core.positions.get(topic, 0), self._now()
@@ -258,6 +267,15 @@ class Pipeline:
                 age = None if now == NEVER else _age(records[0])
                 outside.observer.take(Batch(self.core.number, self.core.clock, applied, answers, settled, age))
         return applied.taken
+
+    def _adopt(self) -> None:
+        """Goes on under the newest catalogue: between two batches no user is half decided upon."""
+        if self._following is None or self._following.current is self._current:
+            return
+        current = self._current = self._following.current
+        self.core.adopt(current.catalogue)
+        self._ledger.adopt(current.digest)
+        logger.info("partition %d goes on under catalogue %s", self.core.number, self.core.version)
 
     def _now(self) -> int:
         """Returns the wall's time in milliseconds where the stream is live, `NEVER` where it is a recording."""

@@ -41,6 +41,7 @@ _RETENTION: Final = {
 }
 #: Settings worth a look in a description.
 SHOWN_CONFIGS: Final = ("cleanup.policy", "retention.ms", "min.insync.replicas", "max.message.bytes")
+_CATALOGUE: Final = "catalogue"
 _SOURCES: Final = ("clickstream", "clock", "identity", "feedback")
 
 
@@ -86,6 +87,11 @@ def roles(topics: TopicSettings) -> dict[str, str]:
     return dict(zip(TOPIC_ROLES, topics.names, strict=True))
 
 
+def every_name(topics: TopicSettings) -> tuple[str, ...]:
+    """Returns the names of all topics: those of users, then that of the catalogue."""
+    return (*topics.names, topics.catalogue)
+
+
 @contextmanager
 def admin_client(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
     """Opens Kafka's admin interface and closes it at the end.
@@ -100,7 +106,7 @@ def admin_client(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
 
 
 def declare(kafka: KafkaSettings, topics: TopicSettings) -> Declared:
-    """Makes the topics that are missing and checks that all have the same number of partitions.
+    """Makes the topics that are missing and checks that all but the catalogue's have the same number of partitions.
 
     Missing topics get as many partitions as the clickstream has, or `topics.partitions` if it is missing too.
 
@@ -108,17 +114,21 @@ def declare(kafka: KafkaSettings, topics: TopicSettings) -> Declared:
         ConfigurationError: the broker refuses a topic, or existing topics differ in their partitions.
         kafka.errors.KafkaError: no broker answers.
     """
+    names = every_name(topics)
     with admin_client(kafka) as admin:
-        found = _partition_counts(admin, topics.names)
+        found = _partition_counts(admin, names)
         partitions = found.get(topics.clickstream, topics.partitions)
         check_equal(found, topics)
         missing = {role: name for role, name in roles(topics).items() if name not in found}
         if missing:
             _create(admin, missing, partitions, topics.replication_factor)
-        counts = _partition_counts(admin, topics.names)
+        if topics.catalogue not in found:
+            _create(admin, {_CATALOGUE: topics.catalogue}, 1, topics.replication_factor)
+        counts = _partition_counts(admin, names)
     check_equal(counts, topics)
-    created = list(missing.values())
-    return Declared(created, [name for name in topics.names if name not in created], partitions)
+    return Declared(
+        [name for name in names if name not in found], [name for name in names if name in found], partitions
+    )
 
 
 def partition_counts(kafka: KafkaSettings, names: Sequence[str]) -> dict[str, int]:
@@ -133,6 +143,8 @@ def check_equal(counts: Mapping[str, int], topics: TopicSettings) -> None:
     Raises:
         ConfigurationError: they do not; says which differ and what to do.
     """
+    # But for the catalogue's, which no user is in.
+    counts = {name: count for name, count in counts.items() if name in topics.names}
     if len(set(counts.values())) <= 1:
         return
     listed = ", ".join(f"{name} has {counts[name]}" for name in topics.names if name in counts)
@@ -158,10 +170,26 @@ def check_all(counts: Mapping[str, int], topics: TopicSettings) -> None:
     check_equal(counts, topics)
 
 
+def check_catalogue(kafka: KafkaSettings, topics: TopicSettings) -> None:
+    """Checks that the catalogue's topic is there, with one partition: revisions have one order.
+
+    Raises:
+        ConfigurationError: it is missing, or has more; says what to do.
+    """
+    count = partition_counts(kafka, [topics.catalogue]).get(topics.catalogue)
+    if count is None:
+        raise ConfigurationError(f"there is no topic {topics.catalogue}; run `forestay topics declare`")
+    if count != 1:
+        raise ConfigurationError(
+            f"the topic {topics.catalogue} has {count} partitions, and revisions have one order: name another with"
+            " topics.catalogue, or delete it and run `forestay topics declare`"
+        )
+
+
 def describe(kafka: KafkaSettings, topics: TopicSettings) -> list[TopicDescription]:
     """Returns the topics that exist, with offsets and the lag of the workers' group."""
     with admin_client(kafka) as admin:
-        known = {topic["name"]: topic for topic in _metadata(admin, topics.names)}
+        known = {topic["name"]: topic for topic in _metadata(admin, every_name(topics))}
         configs = _configs(admin, list(known))
         counts = {name: len(topic["partitions"]) for name, topic in known.items()}
         first = _first_offsets(admin, counts)
@@ -178,7 +206,7 @@ def describe(kafka: KafkaSettings, topics: TopicSettings) -> list[TopicDescripti
             end=end[name],
             committed=committed.get(name, {}) if role in _SOURCES else None,
         )
-        for role, name in roles(topics).items()
+        for role, name in {**roles(topics), _CATALOGUE: topics.catalogue}.items()
         if name in known
     ]
 
@@ -308,7 +336,10 @@ def topic_configs(role: str, replication: int) -> dict[str, str]:
     """Returns the settings a topic is made with, by its role."""
     # A clock record is checked against its own timestamp: that must not come from the clock that may be wrong.
     configs = {"message.timestamp.type": "LogAppendTime" if role == "clock" else "CreateTime"}
-    if role == "state":
+    if role == _CATALOGUE:
+        # Every revision has a key of its own and stays; what is repeated is all that goes.
+        configs |= {"cleanup.policy": "compact"}
+    elif role == "state":
         # A changelog is read whole at every recovery: clean it early, in segments that close daily.
         configs |= {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "segment.ms": str(DAY)}
     else:

@@ -9,11 +9,11 @@ import uvloop
 
 from forestay.configuration import load_configuration
 from forestay.core.errors import ForestayError
-from forestay.settings import Settings
+from forestay.settings import CatalogueSource, Settings
 from forestay.shell.app import RetentionApp
 from forestay.shell.memory import settle_memory
 from forestay.shell.permissions import Part, check_allowed, needed
-from forestay.shell.topics import check_all, partition_counts
+from forestay.shell.topics import check_all, check_catalogue, partition_counts
 
 
 class _Worker(faust.Worker):
@@ -34,6 +34,8 @@ def run(settings: Settings) -> int:
     check_allowed(settings.kafka, needed(Part.WORKER, settings))
     counts = partition_counts(settings.kafka, settings.topics.names)
     check_all(counts, settings.topics)
+    if settings.worker.catalogue_source is CatalogueSource.TOPIC:
+        check_catalogue(settings.kafka, settings.topics)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -23,7 +23,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of
 def declare(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Make the topics that are missing; those that exist are left alone but checked.
 
-    All get the same number of partitions: as many as the clickstream has, or topics.partitions.
+    All get the same number of partitions: as many as the clickstream has, or topics.partitions. But for the
+    catalogue's, which has one.
 
     **Examples**
 
@@ -40,9 +41,9 @@ def declare(ctx: typer.Context, as_json: AsJson = False) -> None:
         print_json(declared._asdict())
         return
     out = console()
-    for name in settings.topics.names:
+    for name in topics.every_name(settings.topics):
         out.print(f"{'made ' if name in declared.created else 'found'}  {name}")
-    out.print(f"all have {declared.partitions} partitions")
+    out.print(f"all have {declared.partitions} partitions, but {settings.topics.catalogue}, which has one")
 
 
 @app.command()
@@ -54,7 +55,7 @@ def permissions(
 ) -> None:
     """Print the kafka-acls commands that give a part of Forestay what it needs, and no more; nothing is run.
 
-    PART is worker, adapter, send, tail, record, replay, repair, backfill, declare, describe or doctor.
+    PART is worker, adapter, send, tail, record, replay, repair, backfill, catalogue, declare, describe or doctor.
 
     **Examples**
 
@@ -98,7 +99,7 @@ def describe(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     settings = settings_of(ctx)
     found = topics.describe(settings.kafka, settings.topics)
-    missing = [name for name in settings.topics.names if name not in {topic.name for topic in found}]
+    missing = [name for name in topics.every_name(settings.topics) if name not in {topic.name for topic in found}]
     if as_json:
         print_json({"topics": [_as_json(topic) for topic in found], "missing": missing})
     else:

@@ -59,6 +59,12 @@ class Book:
         #: What the last checkpoint gave, None without budgets. One that has nothing to write gives the same again.
         self.mark: BudgetsMark | None = None
 
+    def adopt(self, budgets: Sequence[Budget]) -> None:
+        """Draws on other budgets, or by other limits, from now on; accounts and what is reserved stay."""
+        self._budgets = {budget.id: budget for budget in budgets}
+        self._plans = {budget.id: Plan(budget.hours) for budget in budgets}
+        self._spans = {}
+
     @property
     def accounts(self) -> Mapping[AccountKey, Account]:
         """Returns the accounts there are."""

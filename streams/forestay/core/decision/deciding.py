@@ -55,13 +55,20 @@ class Deciding:
         self._catalogue = catalogue
         self._rewards = rewards
         self._book = book
-        self._digest = catalogue.digest()
         self._embedding = catalogue.policy.reads_embedding
+        #: The catalogue's digest, which is the version of the policy.
+        self.version = catalogue.digest()
         self._trials = Trials(catalogue)
         #: No later moment (milliseconds) may come in this batch: what it holds back is due then.
         self.must_settle_before: i64 = _NEVER_DUE
         #: Users evicted in this batch, whose situations are still to be decided.
         self._gone: dict[str, list[UserState]] = {}
+
+    def adopt(self, catalogue: Catalogue) -> None:
+        """Decides by another catalogue from the next batch on; between batches nothing is left undecided."""
+        self._catalogue = catalogue
+        self.version = catalogue.digest()
+        self._trials = Trials(catalogue)
 
     def begin(self) -> None:
         """Begins a batch."""
@@ -128,7 +135,7 @@ class Deciding:
             remember(state, decision, situation.now, situation.held)
             self._arm(situation.user_id, state)
             settled.decisions.append(decision)
-            action = self._action_of(decision, situation.held)
+            action = _action_of(decision, situation.held, self._catalogue)
             if action is not None:
                 settled.actions.append(action)
             if situation.held is None:
@@ -139,12 +146,12 @@ class Deciding:
 
     def _decide(self, situation: Situation, state: UserState, churn: Churn) -> Decision:
         if situation.held is not None:
-            return release(situation, situation.held, state.contacts, churn, self._catalogue, self._digest)
+            return release(situation, situation.held, state.contacts, churn, self._catalogue, self.version)
         # Nothing can wait with a user who is forgotten.
         room = Room(waiting=bool(state.held), forgotten=self._users.get(situation.user_id) is not state)
 
         def made(shop: Catalogue, arms: Collection[str]) -> Decision:
-            return decide(situation, state.contacts, churn, shop, self._digest, book=self._book, room=room, arms=arms)
+            return decide(situation, state.contacts, churn, shop, self.version, book=self._book, room=room, arms=arms)
 
         return self._trials.decide(situation, churn.probability, made)
 
@@ -153,12 +160,6 @@ class Deciding:
         if state.held:
             self._users.timers.arm(user_id, state, held_due(state))
 
-    def _action_of(self, decision: Decision, held: Held | None) -> RetentionAction | None:
-        """Returns the action a decision asks for now; a release asks for that of the decision it releases."""
-        if held is None or decision.action_id is None or decision.held_until is not None:
-            return action_of(decision, self._catalogue)
-        return action_of(chosen_then(held), self._catalogue)
-
     def _state_of(self, situation: Situation) -> UserState | None:
         """Returns the state a situation is about: that of a user evicted since, or the present one."""
         for gone in self._gone.get(situation.user_id, ()):
@@ -166,8 +167,11 @@ class Deciding:
                 return gone
         return self._users.get(situation.user_id)
 
-    def take_as_made(self, decision: Decision) -> RetentionAction | None:
-        """Takes a decision found in the log beyond the durable state; returns its action, None if none is owed."""
+    def take_as_made(self, decision: Decision, earlier: Mapping[str, Catalogue]) -> RetentionAction | None:
+        """Takes a decision found in the log beyond the durable state; returns its action, None if none is owed.
+
+        The action is that of the catalogue that decided, where it is among the `earlier` ones, by version.
+        """
         user_id = decision.user_id
         decided_at = to_milliseconds(decision.decided_at)
         # Budgets are as of the mark, whatever is durable of the user.
@@ -189,7 +193,7 @@ class Deciding:
         self._arm(user_id, state)
         if decision.trigger.kind is TriggerKind.PATTERN and state.patterns is not None:
             state.patterns.fire(decided_at, self._rules.patterns)
-        action = self._action_of(decision, held)
+        action = _action_of(decision, held, earlier.get(decision.policy.version, self._catalogue))
         if decision.releases is None:
             self._rewards.restore(state, decided_at, decision.offer_id, _cost(action))
         elif action is not None:
@@ -197,6 +201,13 @@ class Deciding:
         self._users.arm(user_id, state)
         self._users.touch(user_id)
         return action
+
+
+def _action_of(decision: Decision, held: Held | None, catalogue: Catalogue) -> RetentionAction | None:
+    """Returns the action a decision asks for now; a release asks for that of the decision it releases."""
+    if held is None or decision.action_id is None or decision.held_until is not None:
+        return action_of(decision, catalogue)
+    return action_of(chosen_then(held), catalogue)
 
 
 def _cost(action: RetentionAction | None) -> float:

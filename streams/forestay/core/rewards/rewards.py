@@ -32,6 +32,10 @@ class Rewards:
         self._asked: dict[str, PendingReward] = {}
         self._closed: dict[str, bool] = {}
 
+    def adopt(self, margin: float) -> None:
+        """Values outcomes that are closed from now on by another margin."""
+        self._margin = margin
+
     def begin(self) -> None:
         """Begins a batch."""
         self.records = []

@@ -19,6 +19,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from forestay import compiled
+from forestay.shell.catalogues import Following
 from forestay.shell.observing.drift_metrics import drift_metrics
 from forestay.shell.observing.histogram import Histogram
 from forestay.shell.observing.observer import Observer
@@ -32,8 +33,11 @@ _PLAIN: Final = "text/plain; version=0.0.4; charset=utf-8"
 class Exposition(Collector):
     """All that a worker counts, in the words of Prometheus."""
 
-    def __init__(self, timings: Timings, observer: Observer, health: Watch) -> None:
+    def __init__(
+        self, timings: Timings, observer: Observer, health: Watch, following: Following | None = None
+    ) -> None:
         """Each is read when the page is asked for."""
+        self._following = following
         self._timings = timings
         self._observer = observer
         self._health = health
@@ -57,6 +61,8 @@ class Exposition(Collector):
         yield from self._counts()
         yield from self._times()
         yield from self._sight()
+        if self._following is not None:
+            yield from _catalogue(self._following)
         watch = self._observer.watch
         if watch is not None:
             yield from drift_metrics(watch)
@@ -94,6 +100,20 @@ class Exposition(Collector):
                 if seen.lag is not None:
                     lag.add_metric([topic, str(number)], seen.lag)
         yield lag
+
+
+def _catalogue(following: Following) -> Iterator[Metric]:
+    version = following.current.catalogue.digest()
+    yield InfoMetricFamily("forestay_catalogue", "The catalogue that new batches run under", {"version": version})
+    yield GaugeMetricFamily(
+        "forestay_catalogue_revision", "Newest revision on the topic, worked with or not", value=following.revision
+    )
+    yield GaugeMetricFamily(
+        "forestay_catalogue_followed", "1 unless the topic cannot be read", value=not following.blind
+    )
+    refused = CounterMetricFamily("forestay_catalogue_refused", "Records of the topic that are not worked with")
+    refused.add_metric([], following.refused)
+    yield refused
 
 
 def _counter(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:

@@ -1,0 +1,1 @@
+"""The catalogue as a topic: what was pushed, and which of it counts (docs/catalogue.md)."""
