@@ -93,7 +93,7 @@ def check_made_again(settings: Settings, folder: Path) -> None:
 
 def test_a_running_worker_takes_what_is_pushed_and_the_ledger_names_it(settings: Settings, tmp_path: Path) -> None:
     declare(settings.kafka, settings.topics)
-    check_topic(settings)
+    check_topic(settings, write=True)
     first, second, third = shop("first"), shop("second"), shop("third")
     assert pushed(settings, first, 0) == 1
     with worker(environment(settings)) as process:

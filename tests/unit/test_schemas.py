@@ -33,7 +33,16 @@ def outputs() -> tuple[Decision, RetentionAction]:
 
 def test_the_package_offers_exactly_these_names() -> None:
     contracts = ["ActionFeedback", "DecisionOutcome", "Fragments"]
-    contracts += ["Candidate", "Churn", "ClickEvent", "ClockRecord", "Decision", "ExperimentArm", "Item"]
+    contracts += [
+        "Candidate",
+        "CatalogueRecord",
+        "Churn",
+        "ClickEvent",
+        "ClockRecord",
+        "Decision",
+        "ExperimentArm",
+        "Item",
+    ]
     contracts += [
         "LedgerBatch",
         "LedgerCommit",

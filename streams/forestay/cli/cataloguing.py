@@ -1,5 +1,6 @@
 """What `forestay catalogue` finds: whether a catalogue can work, what is in it, and how two differ."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +51,15 @@ def changes(before: Catalogue, after: Catalogue) -> list[Change]:
         for place in sorted(old.keys() | new.keys())
         if old.get(place) != new.get(place)
     ]
+
+
+def line_of(change: Change) -> str:
+    """Returns a change as a line for people."""
+    return f"{change.place}: {_shown(change.before)} -> {_shown(change.after)}"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _keyed(catalogue: Catalogue) -> dict[str, Any]:

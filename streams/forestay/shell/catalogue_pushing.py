@@ -11,7 +11,7 @@ from forestay.core.errors import ForestayError
 from forestay.core.rules import Rules
 from forestay.settings import Settings
 from forestay.shell.catalogues import PARTITION, CatalogueReader
-from forestay.shell.permissions import Part, check_allowed, needed
+from forestay.shell.permissions import WRITE, Part, check_allowed, needed
 from forestay.shell.publisher import KafkaPublisher
 from forestay.shell.topics import check_catalogue
 from forestay.trigger_file import load_triggers
@@ -24,15 +24,16 @@ class Said(NamedTuple):
     reason: str
 
 
-def check_topic(settings: Settings) -> None:
-    """Makes sure that the topic is there and may be read and written.
+def check_topic(settings: Settings, *, write: bool) -> None:
+    """Makes sure that the topic is there and may be read, and written where asked for.
 
     Raises:
         ConfigurationError: it is not there, or has more than one partition.
         AccessError: Kafka does not allow it.
         kafka.errors.KafkaError: no broker answers.
     """
-    check_allowed(settings.kafka, needed(Part.CATALOGUE, settings))
+    grants = [grant for grant in needed(Part.CATALOGUE, settings) if write or grant.operation != WRITE]
+    check_allowed(settings.kafka, grants)
     check_catalogue(settings.kafka, settings.topics)
 
 

@@ -1,15 +1,18 @@
-"""`forestay catalogue`: the offers looked at before a worker takes them."""
+"""`forestay catalogue`: the offers looked at before a worker takes them, and put where running workers do."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from forestay.cli.commands import catalogue_topic
 from forestay.cli.console import console, print_json, table
 from forestay.cli.flags import settings_of
 
-app = typer.Typer(no_args_is_help=True, help="Check the catalogue of offers, show it, compare two.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Check the catalogue of offers, compare two, try one on recorded traffic, push it to running workers.",
+)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
 File = Annotated[Path | None, typer.Argument(metavar="FILE", help="YAML; by default the one the settings name.")]
 
@@ -79,7 +82,7 @@ def diff(
     forestay catalogue diff offers.yaml new.yaml
     ```
     """
-    from forestay.cli.cataloguing import changes, checked
+    from forestay.cli.cataloguing import changes, checked, line_of
 
     settings = settings_of(ctx)
     before, after = checked(settings, old), checked(settings, new)
@@ -89,10 +92,11 @@ def diff(
         print_json({"versions": versions, "changes": [change._asdict() for change in found]})
         return
     for change in found:
-        typer.echo(f"{change.place}: {_shown(change.before)} -> {_shown(change.after)}")
+        typer.echo(line_of(change))
     if not found:
         typer.echo("nothing differs")
 
 
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+for command in (catalogue_topic.push, catalogue_topic.pause, catalogue_topic.resume, catalogue_topic.history):
+    app.command()(command)
+app.command("try")(catalogue_topic.try_on)
