@@ -26,7 +26,7 @@ async def test_users_are_told_their_own_embedding_if_it_is_asked_for(tmp_path: P
     (expected,) = alone.run(["user_embedding"], stack(inputs)._asdict())
     async with EmbeddedTriton(model_repository=REPOSITORY, log=tmp_path / "log") as server:
         settings = TritonSettings(url=server.grpc_address, deadline_seconds=10)
-        async with TritonScorer(settings, embedding=True) as scorer:
+        async with TritonScorer(settings, embedding=lambda: True) as scorer:
             told = await scorer.score(asked)
         async with TritonScorer(settings) as scorer:
             untold = await scorer.score(asked)

@@ -26,7 +26,7 @@ class TritonScores:
         self._url = settings.url
         self._model = settings.model
         patient = {"deadline_seconds": max(settings.deadline_seconds, _PATIENCE), "breaker_failures": 1_000_000}
-        self._scorer = TritonScorer(settings.model_copy(update=patient), shadowed=False, embedding=embedding)
+        self._scorer = TritonScorer(settings.model_copy(update=patient), shadowed=False, embedding=lambda: embedding)
         self._loop = asyncio.Runner()
 
     def __enter__(self) -> Self:

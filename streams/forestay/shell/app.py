@@ -79,11 +79,6 @@ class RetentionApp(faust.App):
         self.settings = settings
         self.timings = Timings()
         self.failure: BaseException | None = None
-        self._scorer = TritonScorer(
-            settings.triton,
-            thresholds(configuration.catalogue),
-            embedding=configuration.catalogue.policy.reads_embedding,
-        )
         self._publisher = KafkaPublisher(kafka, settings.worker.barrier_deadline_seconds)
         json = settings.format.clickstream is ValueFormat.JSON
         self._schemas = None if json else Schemas(settings.format, settings.topics)
@@ -91,6 +86,13 @@ class RetentionApp(faust.App):
         observer = self._observer()
         from_topic = settings.worker.catalogue_source is CatalogueSource.TOPIC
         self._following = Following(kafka, settings.topics.catalogue, configuration) if from_topic else None
+        following = self._following
+        self._scorer = TritonScorer(
+            settings.triton,
+            thresholds(configuration.catalogue),
+            # Asked anew for each request: a catalogue that follows may read the embedding.
+            embedding=lambda: (following.current if following else configuration).catalogue.policy.reads_embedding,
+        )
         outside = Outside(
             self._scorer,
             self._publisher,

@@ -7,7 +7,7 @@ users, and a shadow that scores the same batches afterwards.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -64,12 +64,13 @@ class TritonScorer:
         thresholds: Sequence[float] = (0.5,),
         *,
         shadowed: bool = True,
-        embedding: bool = False,
+        embedding: Callable[[], bool] = lambda: False,
     ) -> None:
         """Connects lazily: a worker starts, and decides by rule, without Triton.
 
         `thresholds`: probabilities at which something else is decided, for the report on a shadow; `shadowed`: one
-        that is there is asked; `embedding`: answers carry the user's, where the model has one.
+        that is there is asked; `embedding` says whether answers are to carry the user's, where the
+        model has one.
         """
         self._settings = settings
         self.report = ScoringReport(thresholds)
@@ -228,7 +229,7 @@ class TritonScorer:
     async def _request(self, version: Version, batch: ModelInput) -> list[Answer]:
         settings = self._settings
         answers, number = await ask(
-            self._client, settings.model, version, batch, settings.deadline_seconds, embedding=self._embedding
+            self._client, settings.model, version, batch, settings.deadline_seconds, embedding=self._embedding()
         )
         # A model that declares no roll-out is asked for its newest version: that may be another now.
         if self._numbers.setdefault(version, number) != number:

@@ -67,6 +67,7 @@ class Deciding:
     def adopt(self, catalogue: Catalogue) -> None:
         """Decides by another catalogue from the next batch on; between batches nothing is left undecided."""
         self._catalogue = catalogue
+        self._embedding = catalogue.policy.reads_embedding
         self.version = catalogue.digest()
         self._trials = Trials(catalogue)
 
