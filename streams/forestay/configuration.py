@@ -51,9 +51,16 @@ def load_configuration(settings: Settings) -> Configuration:
 def check_memory(catalogue: Catalogue, rules: Rules) -> None:
     """Makes sure that no user is forgotten whose contacts still count: the last may be made at the last silence.
 
+    And that actions are waited for whose feedback is to be counted.
+
     Raises:
-        ConfigurationError: users are forgotten too soon for the catalogue's windows.
+        ConfigurationError: users are forgotten too soon for the catalogue's windows, or no feedback is taken in.
     """
+    if catalogue.switches.automatic and not rules.reward_horizon:
+        raise ConfigurationError(
+            "switches.automatic counts feedback on actions that are waited for, and engine.reward_horizon_days is 0:"
+            " set it to some days, or leave the automatic pauses out"
+        )
     needed = catalogue.longest_window_days() + LAST_SILENCE // DAY
     if needed * DAY > rules.idle:
         raise ConfigurationError(

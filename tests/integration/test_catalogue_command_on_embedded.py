@@ -94,6 +94,11 @@ def test_a_catalogue_s_life_on_its_topic(settings: Settings, tmp_path: Path) -> 
     assert resumed["changes"] == [{"place": "switches.paused", "before": ["coupon"], "after": []}]
     told("resume", "--all", "--reason", "mended")
 
+    # What feedback has stopped is not in the catalogue: another version lifts it.
+    assert "--automatic lifts" in catalogue("resume", "--action", "coupon", "--reason", "r").output
+    lifted = told("resume", "--automatic", "--reason", "looked into")
+    assert lifted["changes"] == [{"place": "switches.lifted", "before": None, "after": 1}]
+
     # What cannot follow is refused, and what nobody can read is shown.
     new.write_text(SHOP.replace("limit: 100", "limit: 100, unit: points"))
     refused = catalogue("push", "new.yaml", "--reason", "r", "--yes")
@@ -102,16 +107,17 @@ def test_a_catalogue_s_life_on_its_topic(settings: Settings, tmp_path: Path) -> 
     assert "new.yaml:4: offers.1.kind" in catalogue("push", "new.yaml", "--reason", "r", "--yes").output
     send_records(settings, settings.topics.catalogue, [Outgoing(b"nonsense", b"k", 0)])
     kept = told("history")
-    assert kept["revision"] == 5
+    assert kept["revision"] == 6
     assert [one["reason"] for one in kept["records"]] == [
         "dearer",
         "wrong code",
         "mails twice",
         "mended",
         "mended",
+        "looked into",
         None,
     ]
-    assert [one["in_force"] for one in kept["records"]] == [False] * 4 + [True, False]
+    assert [one["in_force"] for one in kept["records"]] == [False] * 5 + [True, False]
     assert (kept["records"][0]["pushed_by"], kept["records"][0]["version"]) == ("ann", first["version"])
     assert kept["records"][-1]["refused"] is not None
     assert "in force" in catalogue("history").output
@@ -119,7 +125,7 @@ def test_a_catalogue_s_life_on_its_topic(settings: Settings, tmp_path: Path) -> 
     # Back to an earlier one: its file, pushed.
     new.write_text(catalogue("history", "--revision", "1").stdout)
     back = told("push", "new.yaml", "--reason", "back to the first", "--yes")
-    assert (back["revision"], back["version"]) == (6, first["version"])
+    assert (back["revision"], back["version"]) == (7, first["version"])
     assert catalogue("history", "--revision", "9").exit_code == 2
 
 

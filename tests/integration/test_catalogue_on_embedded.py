@@ -141,3 +141,64 @@ def test_without_a_revision_the_file_holds_until_the_first_is_pushed(settings: S
         assert process.stop() == 0
     assert len({*versions(settings)}) == 2
     check_made_again(settings, tmp_path / "recording")
+
+
+def complain(settings: Settings, wanted: int) -> int:
+    """Sends a complaint about the first so many actions, to where their users are; returns how many partitions."""
+    reader = TopicReader(settings, settings.topics.actions)
+    try:
+        reader.await_count(wanted)
+        records = reader.records[:wanted]
+    finally:
+        reader.close()
+    told = []
+    for record in records:
+        action = json.loads(record.value)
+        fields = {"action_id": action["action_id"], "user_id": action["user_id"], "ts": action["decided_at"]}
+        value = json.dumps(fields | {"kind": "complained"}).encode()
+        told.append(Outgoing(value, action["user_id"].encode(), record.partition, record.timestamp))
+    send_records(settings, settings.topics.feedback, told)
+    return len({record.partition for record in records})
+
+
+def stopped(settings: Settings) -> int:
+    """Returns how many decisions so far an offer was left out of because it was paused."""
+    return sum(any(cut["code"] == "paused" for cut in one["suppressed"]) for one in decided(settings))  # type: ignore[attr-defined]
+
+
+def test_complaints_stop_an_offer_through_a_crash_until_it_is_resumed(settings: Settings, tmp_path: Path) -> None:
+    declare(settings.kafka, settings.topics)
+    rule = {"feedback": ["complained"], "share": 0.5, "at_least": 3, "hours": 720}
+    first = shop("mail").model_dump(by_alias=True) | {"switches": {"automatic": [rule]}}
+    watched = Catalogue.model_validate(first)
+    resumed = Catalogue.model_validate(first | {"switches": {"automatic": [rule], "lifted": 1}})
+    pushed(settings, watched, 0)
+    with worker(environment(settings)) as process:
+        send(settings, 0, 4_000)
+        await_lag_zero(settings)
+        assert stopped(settings) == 0
+        partitions = complain(settings, 40)
+        await_log(process, "mail is paused in partition", partitions)
+        assert 'forestay_automatic_pause{of="mail",partition=' in metrics(process)
+        send(settings, 4_000, 6_000)
+        await_lag_zero(settings)
+        before = stopped(settings)
+        assert before > 0
+        process.kill()
+    with worker(environment(settings)) as process:
+        await_log(process, "mail is paused in partition", partitions)
+        send(settings, 6_000, 8_000)
+        await_lag_zero(settings)
+        after = stopped(settings)
+        assert after > before
+        actions = sum(one["offer_id"] is not None for one in decided(settings))
+        pushed(settings, resumed, 1)
+        await_log(process, "is revision 2")
+        send(settings, 8_000, 10_000)
+        await_lag_zero(settings)
+        assert process.stop() == 0
+    assert stopped(settings) == after
+    assert sum(one["offer_id"] is not None for one in decided(settings)) > actions
+    run(settings, "record", tmp_path / "recording", *ROLES, "feedback", "catalogue")
+    code, said = run(settings, "rerun", tmp_path / "recording", "--ledger", "--json")
+    assert code == 0, said

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from random import Random
 from typing import NamedTuple
 
-from support.builders import CLOCK_TOPIC, DIGEST, SOURCES, TOPIC, click, source, tick
+from support.builders import CLOCK_TOPIC, DIGEST, FEEDBACK_TOPIC, SOURCES, TOPIC, click, source, tick
 from support.fakes import hashing_model
 from support.identity_world import World
 from support.rerunning import Kept
@@ -82,18 +82,28 @@ def sources(random: Random, count: int = 80) -> list[SourceRecord]:
 
 
 def lived(
-    records: list[SourceRecord], rules: Rules, shop: Catalogue | Pushed, random: Random, crashes: int
+    records: list[SourceRecord],
+    rules: Rules,
+    shop: Catalogue | Pushed,
+    random: Random,
+    crashes: int,
+    *,
+    reorder: bool = True,
 ) -> InMemory:
-    """Lets one life follow another, each but the last ended by a crash; returns what was recorded."""
+    """Lets one life follow another, each but the last ended by a crash; returns what was recorded.
+
+    `reorder`: later lives take the topics in another order.
+    """
     logs = Logs()
     for life in range(crashes + 1):
         logs.crash_in = random.randint(0, 60) if life < crashes else None
         try:
             model = hashing_model(random.choice(["a", "b"]))
-            Life(logs, rules, shop, model, random).run(records, reorder=life > 0)
+            Life(logs, rules, shop, model, random).run(records, reorder=reorder and life > 0)
         except CrashError:
             continue
-    of = {topic: [record for record in records if record.topic == topic] for topic in (TOPIC, CLOCK_TOPIC)}
+    read = (TOPIC, CLOCK_TOPIC, FEEDBACK_TOPIC)
+    of = {topic: [record for record in records if record.topic == topic] for topic in read}
     memory = InMemory(**{role: logs.topics[role] for role in (DECISIONS, ACTIONS, DEAD_LETTERS, LEDGER, STATE)})
     memory.logs |= of
     return memory

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from random import Random
 from typing import Final
 
-from support.builders import CLOCK_TOPIC, DIGEST, MODEL, SOURCES, TOPIC, answered
+from support.builders import CLOCK_TOPIC, DIGEST, FEEDBACK_TOPIC, MODEL, SOURCES, TOPIC, answered
 from support.fakes import Model
 
 from forestay.core.decision.catalogue import Catalogue
@@ -178,6 +178,7 @@ class Life:
 
 def _interleaved(records: Sequence[SourceRecord], random: Random) -> Iterator[SourceRecord]:
     """Merges the topics anew, each in its own order."""
-    queues = [deque(record for record in records if record.topic == topic) for topic in (TOPIC, CLOCK_TOPIC)]
+    topics = (TOPIC, CLOCK_TOPIC, FEEDBACK_TOPIC)
+    queues = [deque(record for record in records if record.topic == topic) for topic in topics]
     while any(queues):
         yield random.choice([queue for queue in queues if queue]).popleft()

@@ -7,13 +7,16 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from support.builders import START, catalogue, click, offer, source
 from support.rerunning import recorded
 from typer.testing import CliRunner
 
 from forestay.cli.catalogue_changing import Stops, switched
 from forestay.cli.main import app
-from forestay.core.errors import UsageError
+from forestay.configuration import check_memory
+from forestay.core.errors import ConfigurationError, UsageError
+from forestay.core.rules import Rules
 from forestay.core.units import HOUR
 from forestay_schemas import ActionKind
 
@@ -60,3 +63,31 @@ def test_try_is_the_dry_run_that_diff_is(tmp_path: Path) -> None:
     found = json.loads(tried.stdout)
     assert found == json.loads(compared.stdout)
     assert {row["name"]: row["before"]["actions"] > 0 for row in found["offers"]} == {"a": True, "b": False}
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"share": 0.1, "at_least": 5, "offer": "d"}, "switches name what is no offer: d"),
+        ({"share": 0.1, "at_least": 5, "offer": "a", "kind": "message"}, "an offer or a kind, not both"),
+        ({"share": 0.0, "at_least": 5}, "greater than 0"),
+        ({"share": 0.1, "at_least": 5, "feedback": []}, "at least 1"),
+        ({"at_least": 5}, "Field required"),
+    ],
+)
+def test_an_automatic_pause_that_could_not_work_is_refused(rule: dict[str, object], said: str) -> None:
+    content = SHOP.model_dump(by_alias=True) | {"switches": {"automatic": [rule]}}
+    with pytest.raises(ValidationError, match=said):
+        type(SHOP).model_validate(content)
+
+
+def test_feedback_is_counted_where_it_is_waited_for() -> None:
+    content = SHOP.model_dump(by_alias=True) | {"switches": {"automatic": [{"share": 0.1, "at_least": 5}]}}
+    watched = type(SHOP).model_validate(content)
+    check_memory(watched, Rules())
+    with pytest.raises(ConfigurationError, match=r"engine\.reward_horizon_days is 0"):
+        check_memory(watched, Rules(reward_horizon=0))
+    check_memory(SHOP, Rules(reward_horizon=0))
+    # Who has no such rules keeps the version they had.
+    assert "automatic" not in SHOP.model_dump_json()
+    assert "lifted" not in SHOP.model_dump_json()

@@ -37,6 +37,7 @@ class Stops(NamedTuple):
     offers: Sequence[str]
     kinds: Sequence[ActionKind]
     everything: bool
+    automatic: bool = False
 
 
 def look(settings: Settings, *, write: bool = False) -> History:
@@ -74,7 +75,8 @@ def propose_switches(settings: Settings, stops: Stops, *, stop: bool) -> Proposa
         ForestayError: nothing was pushed yet, nothing would change, or the topic cannot be read.
     """
     if not any(stops):
-        raise UsageError("say what: --action ID, --kind KIND (each may be repeated), or --all")
+        more = "" if stop else " or --automatic"
+        raise UsageError(f"say what: --action ID, --kind KIND (each may be repeated), --all{more}")
     history = look(settings, write=True)
     before = history.current
     if before is None:
@@ -85,7 +87,8 @@ def propose_switches(settings: Settings, stops: Stops, *, stop: bool) -> Proposa
     after = switched(before, stops, stop=stop)
     found = changes(before, after)
     if not found:
-        raise ForestayError(f"nothing changes: that is {'paused' if stop else 'offered'} already")
+        more = "" if stop else "; what feedback has stopped, --automatic lifts"
+        raise ForestayError(f"nothing changes: that is {'paused' if stop else 'offered'} already{more}")
     history.check(after)
     return Proposal(history.revision, after, found)
 
@@ -105,6 +108,7 @@ def switched(catalogue: Catalogue, stops: Stops, *, stop: bool) -> Catalogue:
         "paused": switches.paused | offers if stop else switches.paused - offers,
         "paused_kinds": switches.paused_kinds | kinds if stop else switches.paused_kinds - kinds,
         "everything": stop if stops.everything else switches.everything,
+        "lifted": switches.lifted + stops.automatic,
     }
     return catalogue.model_copy(update={"switches": switches.model_copy(update=turned)})
 

@@ -13,6 +13,7 @@ from forestay.core.decision.answer import ModelIdentity
 from forestay.core.event import NEVER
 from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord
+from forestay.core.state.pauses_mark import PausesMark, encode_pauses
 from forestay.core.state.state_codec import MARK_KEY
 from forestay.core.units import to_datetime
 from forestay_schemas.ledger import Digested, LedgerBatch, LedgerCommit, LedgerModel, LedgerStart
@@ -98,14 +99,15 @@ class Ledger:
         """Enters a commit, and returns all entries that were not handed out yet, to be written before its state.
 
         `decisions` is the end of the decision topic, `state` what the partition's checkpoint gave: users, and the
-        mark last, which is left out of the digest: what it says of the partition stands here, but for its budgets.
+        mark last, which is left out of the digest: what it says of the partition stands here, but for its budgets and
+        its automatic pauses.
         """
         self._enter(
             LedgerCommit(
                 **self._place(),
                 positions=self._partition.positions,
                 decisions=decisions,
-                state=state_digest(state, self._partition.book.mark),
+                state=state_digest(state, self._partition.book.mark, self._partition.pauses.mark),
             )
         )
         entries, self._entries = self._entries, []
@@ -131,9 +133,12 @@ class Ledger:
         return self._model[1]
 
 
-def state_digest(state: Sequence[OutputRecord], budgets: BudgetsMark | None) -> Digested:
-    """Returns the digest of a checkpoint: its records but for the mark, and the mark's budgets if there are any."""
+def state_digest(
+    state: Sequence[OutputRecord], budgets: BudgetsMark | None, pauses: PausesMark | None = None
+) -> Digested:
+    """Returns the digest of a checkpoint: its records but for the mark, and the mark's budgets and pauses if any."""
     told = [] if budgets is None else [OutputRecord(MARK_KEY, encode_budgets(budgets))]
+    told += [] if pauses is None else [OutputRecord(MARK_KEY, encode_pauses(pauses))]
     return digested([*state[:-1], *told])
 
 

@@ -18,6 +18,7 @@ from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.budgeting import end_reservations
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.deciding import Deciding, Settled
+from forestay.core.decision.pauses import Pauses
 from forestay.core.decision.situation import Situation
 from forestay.core.decoding.decode import dead_letter, decode_click, decode_clock, decode_told
 from forestay.core.decoding.values import ValueDecoder
@@ -130,6 +131,8 @@ class Partition:
         self._rewards = Rewards(rules, catalogue.policy.margin)
         self.book = Book(catalogue.budgets, number, partitions)
         self._deciding = Deciding(self.users, rules, catalogue, self._rewards, self.book)
+        self._catalogue = catalogue
+        self.pauses = Pauses(catalogue, self._deciding.version)
         self._waking = Waking(number, self.users, schedule, rules, self._deciding, self._rewards)
         self._flood = FloodGuard(rules.dead_letter_limit)
         self._identities = Identities(self.users, rules, schedule)
@@ -155,6 +158,9 @@ class Partition:
         self._rewards.adopt(catalogue.policy.margin)
         self.book.adopt(catalogue.budgets)
         self._deciding.adopt(catalogue)
+        self._catalogue = catalogue
+        self.pauses.adopt(catalogue, self._deciding.version)
+        self._deciding.under(self.pauses.stopped(catalogue))
 
     @property
     def has_to_tell(self) -> bool:
@@ -185,6 +191,8 @@ class Partition:
             self._waking.clock = mark.clock
             self.watermark = mark.watermark
             self.positions = dict(mark.positions)
+            self.pauses.restore(mark.pauses)
+            self._deciding.under(self.pauses.stopped(self._catalogue))
         kept = [(name.removeprefix(RESERVATION_PREFIX), one) for name, one in reservations]
         self.book.restore(kept, None if mark is None else mark.budgets)
         actions = [action for decision in made if (action := self._deciding.take_as_made(decision, earlier))]
@@ -359,8 +367,10 @@ class Partition:
     def _apply_feedback(self, record: Record, now: int) -> None:
         feedback = decode_feedback(record, now)
         end_reservations(feedback, self.book)
-        self._rewards.take(feedback.user_id, self.users.get(feedback.user_id), feedback)
+        told = self._rewards.take(feedback.user_id, self.users.get(feedback.user_id), feedback)
         self.users.touch(feedback.user_id)
+        if self.pauses.take(told.offer_id, told.before, feedback.kind, self.clock):
+            self._deciding.under(self.pauses.stopped(self._catalogue))
 
     def _apply_identity(self, record: IdentityRecord, topic: str, offset: int) -> None:
         if isinstance(record, Ask):
@@ -411,6 +421,7 @@ class Partition:
             self.watermark,
             len(self.users),
             budgets,
+            self.pauses.checkpoint(self.clock),
         )
         records.append(OutputRecord(MARK_KEY, encode_mark(mark)))
         return records

@@ -143,8 +143,7 @@ class LedgerRun:
             durable.restore(entry)
         except StateError as error:
             raise ForestayError(f"partition {number}, the start at {offset} of the ledger: {error}") from error
-        shop = self._named(entry)
-        lane = Lane(self._plan if shop is None else self._plan._replace(catalogue=shop), number)
+        lane = self._lane(number, self._named(entry))
         self._courses[number] = Course(durable, lane, entry.generation)
         self._waiting.discard(number)
         rows = self._shelf.found(self._topics.decisions, number, entry.decisions, entry.decisions_end)
@@ -165,7 +164,8 @@ class LedgerRun:
         if not isinstance(entry, LedgerCommit) or not self._stands_at(entry):
             self._skip(entry, offset)
             return
-        durable, lane = self._snapshot(entry.partition), Lane(self._plan, entry.partition)
+        durable = self._snapshot(entry.partition)
+        lane = self._lane(entry.partition, self._paused_under(durable))
         lane.core.restore(dict(durable.users), durable.mark)
         self._judge.begin_at(entry)
         self._courses[entry.partition] = Course(durable, lane, entry.generation)
@@ -215,6 +215,14 @@ class LedgerRun:
         self._judge.equal(place, "end", entry.end, lane.core.positions[topic])
         self._judge.batch(place, entry, {one.kind: one.records for one in made})
         self._judge.times(place, entry, lane.core)
+
+    def _lane(self, number: int, shop: Catalogue | None) -> Lane:
+        return Lane(self._plan if shop is None else self._plan._replace(catalogue=shop), number)
+
+    def _paused_under(self, durable: Durable) -> Catalogue | None:
+        """Returns the catalogue whose automatic pauses a state has, None if it has none."""
+        pauses = None if durable.mark is None else durable.mark.pauses
+        return None if pauses is None or self._catalogues is None else self._catalogues.get(pauses.version)
 
     def _named(self, entry: LedgerStart | LedgerBatch) -> Catalogue | None:
         """Returns the catalogue an entry names, None if that of the settings must do."""

@@ -122,7 +122,7 @@ class Judge:
             DivergenceFoundError: the state, or where it stands, differs.
         """
         self.equal(place, "positions", entry.positions, core.positions)
-        found = state_digest(state, core.book.mark)
+        found = state_digest(state, core.book.mark, core.pauses.mark)
         if found != entry.state:
             self._differs(place, "state", _short(entry.state), _short(found))
         self.times(place, entry, core)

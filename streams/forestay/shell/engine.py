@@ -197,6 +197,8 @@ class Engine:
         await self._finish_claim(deadline)
         pipelines, self._pipelines = self._pipelines, {}
         tasks, self._tasks = self._tasks, {}
+        if self._outside.observer is not None:
+            self._outside.observer.paused = {}
         if not tasks:
             return
         for pipeline in pipelines.values():

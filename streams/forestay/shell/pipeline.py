@@ -23,6 +23,7 @@ from forestay.core.event import NEVER
 from forestay.core.ledger import Found, Ledger, Taken
 from forestay.core.partition import MOST_WOKEN, Applied, Partition, Restored
 from forestay.core.record import OutputRecord, Record
+from forestay.core.state.pauses_mark import Tripped
 from forestay.core.state.seal import sealed_records
 from forestay.settings import ClockSource, TopicSettings, WorkerSettings
 from forestay.shell.catalogues import Following
@@ -106,6 +107,8 @@ class Pipeline:
         self._generation = generation
         self._outside = outside
         self._inbox: asyncio.Queue[Chunk | None] = asyncio.Queue(_WAITING)
+        #: The automatic pauses that were told of.
+        self._paused: tuple[Tripped, ...] = ()
         self._stopping = False
         self._busy = False
         self._sought: dict[str, int] = {}
@@ -163,6 +166,8 @@ class Pipeline:
                 self._commit.cancel()
 
     async def _work(self) -> None:
+        self._paused = ()
+        self._tell_pauses()
         await self._publish_state(self._opening)
         repeated = [record_of(action) for action in self._restored.actions]
         await self._outside.publisher.publish(self._outside.topics.actions, self.core.number, repeated)
@@ -236,6 +241,7 @@ class Pipeline:
         begin, now = self.core.positions.get(topic, 0), self._now()
         with timings.stage("apply"):
             applied = self.core.apply(topic, records, now, MOST_WOKEN)
+        self._tell_pauses()
         with timings.stage("score"):
             answers = await self._score(applied.situations)
         with timings.stage("decide"):
@@ -276,6 +282,23 @@ class Pipeline:
         self.core.adopt(current.catalogue)
         self._ledger.adopt(current.digest)
         logger.info("partition %d goes on under catalogue %s", self.core.number, self.core.version)
+
+    def _tell_pauses(self) -> None:
+        """Tells of offers and kinds that what is told of them has stopped in this partition."""
+        pauses, number = self.core.pauses, self.core.number
+        if pauses.tripped == self._paused:
+            return
+        for one in pauses.tripped:
+            if one not in self._paused:
+                told = (one.subject, number, one.bad, one.told, pauses.rule(one).hours)
+                logger.error(
+                    "%s is paused in partition %d: %d actions told of badly, of %d told of in %g h; another version"
+                    " of the catalogue lifts it (`forestay catalogue resume --automatic`)",
+                    *told,
+                )
+        self._paused = pauses.tripped
+        if self._outside.observer is not None:
+            self._outside.observer.paused[number] = [one.subject for one in pauses.tripped]
 
     def _now(self) -> int:
         """Returns the wall's time in milliseconds where the stream is live, `NEVER` where it is a recording."""

@@ -65,6 +65,7 @@ def coverage_plot(coverage: Mapping[str, Any]) -> go.Figure:
             },
             hovertemplate="%{y:.1%} of the intervals of %{x} held the truth<extra></extra>",
         )
+    figure.update_layout(scattermode="group")
     figure.add_hline(y=0.95, line={"width": 1, "dash": "dot", "color": QUIET})
     figure.update_yaxes(title="intervals that hold the truth", tickformat=".0%", range=[0, 1.04])
     return styled(figure, 320)

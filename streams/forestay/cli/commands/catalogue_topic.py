@@ -9,7 +9,7 @@ from forestay.cli.console import console, print_json, printable, table
 from forestay.cli.flags import flags_of, settings_of
 
 if TYPE_CHECKING:
-    from forestay.cli.catalogue_changing import Proposal
+    from forestay.cli.catalogue_changing import Proposal, Stops
     from forestay.cli.cataloguing import Change
     from forestay.settings import Settings
 
@@ -88,7 +88,7 @@ def pause(
     forestay catalogue pause --all --reason "mails twice"
     ```
     """
-    _switch(ctx, offers, kinds, everything, reason, by, stop=True, as_json=as_json)
+    _switch(ctx, _stops(offers, kinds, everything), reason, by, stop=True, as_json=as_json)
 
 
 def resume(
@@ -98,10 +98,14 @@ def resume(
     offers: Offers = None,
     kinds: Kinds = None,
     everything: Everything = False,
+    automatic: Annotated[bool, typer.Option("--automatic", help="What feedback has stopped.")] = False,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Offer again what was paused. --all turns the switch over everything; offers and kinds keep their own.
+
+    --automatic lifts what feedback has stopped (switches.automatic), in all partitions, and counts anew; so does any
+    other change of the catalogue.
 
     **Examples**
 
@@ -110,7 +114,8 @@ def resume(
     forestay catalogue resume --all --reason "sender mended"
     ```
     """
-    _switch(ctx, offers, kinds, everything, reason, by, stop=False, as_json=as_json)
+    stops = _stops(offers, kinds, everything)._replace(automatic=automatic)
+    _switch(ctx, stops, reason, by, stop=False, as_json=as_json)
 
 
 def history(
@@ -198,30 +203,26 @@ def try_on(
         typer.echo(f"forestay: {line}", err=True)
 
 
-def _switch(  # noqa: PLR0917 - as the commands take them
-    ctx: typer.Context,
-    offers: list[str] | None,
-    kinds: list[str] | None,
-    everything: bool,
-    reason: str,
-    by: str | None,
-    *,
-    stop: bool,
-    as_json: bool,
-) -> None:
-    from forestay.cli.catalogue_changing import Stops, propose_switches
+def _stops(offers: list[str] | None, kinds: list[str] | None, everything: bool) -> "Stops":
+    from forestay.cli.catalogue_changing import Stops
     from forestay_schemas import ActionKind
 
     if unknown := [kind for kind in kinds or () if kind not in set(ActionKind)]:
         raise typer.BadParameter(f"--kind {unknown[0]}: is none of {', '.join(ActionKind)}")
+    return Stops(offers or (), [ActionKind(kind) for kind in kinds or ()], everything)
+
+
+def _switch(ctx: typer.Context, stops: "Stops", reason: str, by: str | None, *, stop: bool, as_json: bool) -> None:
+    from forestay.cli.catalogue_changing import propose_switches
+
     settings = settings_of(ctx)
-    stops = Stops(offers or (), [ActionKind(kind) for kind in kinds or ()], everything)
     _put(settings, propose_switches(settings, stops, stop=stop), reason, by, as_json=as_json)
 
 
 def _put(settings: "Settings", proposal: "Proposal", reason: str, by: str | None, *, as_json: bool) -> None:
-    from forestay.cli.catalogue_changing import Said, myself, put
+    from forestay.cli.catalogue_changing import myself, put
     from forestay.settings import CatalogueSource
+    from forestay.shell.catalogue_pushing import Said
 
     revision = put(settings, proposal, Said(by or myself(), reason))
     if settings.worker.catalogue_source is not CatalogueSource.TOPIC:

@@ -245,6 +245,7 @@ class Catalogue(Part):
             raise ValueError(message)
         check_rules(self.policy.rules, {offer.id for offer in self.offers}, set(self.tiers))
         stopped = self.switches.paused | self.switches.out_of_stock
+        stopped |= {rule.offer for rule in self.switches.automatic if rule.offer is not None}
         if unknown := sorted(stopped - {offer.id for offer in self.offers}):
             message = f"switches name what is no offer: {', '.join(unknown)}"
             raise ValueError(message)

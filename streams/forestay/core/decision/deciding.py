@@ -66,9 +66,13 @@ class Deciding:
 
     def adopt(self, catalogue: Catalogue) -> None:
         """Decides by another catalogue from the next batch on; between batches nothing is left undecided."""
-        self._catalogue = catalogue
+        self.under(catalogue)
         self._embedding = catalogue.policy.reads_embedding
         self.version = catalogue.digest()
+
+    def under(self, catalogue: Catalogue) -> None:
+        """Decides by the same catalogue with more of it stopped; its version stays."""
+        self._catalogue = catalogue
         self._trials = Trials(catalogue)
 
     def begin(self) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serial
 
 from forestay.core.decision.local_time import zone_of
 from forestay.core.state.contact import MAX_CONTACTS
+from forestay_schemas.action_feedback import FeedbackKind
 from forestay_schemas.types import ActionKind, Identifier, Label
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -16,6 +17,9 @@ Days = Annotated[float, Field(ge=0, le=3650)]
 
 #: Caps a catalogue may have; each is counted for every decision.
 MAX_CAPS: Final = 32
+
+#: Automatic pauses a catalogue may have; what they count is part of every commit.
+MAX_AUTOMATIC: Final = 10
 
 DAY_MINUTES: Final = 24 * 60
 
@@ -118,6 +122,29 @@ class ReviewRisk(Part):
     min_orders: int = Field(default=3, ge=0, description="orders before a user is judged at all")
 
 
+class AutomaticPause(Part):
+    """When what is told of actions stops their offer, or their kind; naming neither, each offer by itself."""
+
+    offer: Identifier | None = None
+    kind: ActionKind | None = None
+    feedback: frozenset[FeedbackKind] = Field(
+        default=frozenset({FeedbackKind.COMPLAINED, FeedbackKind.FAILED}), min_length=1, description="what is bad"
+    )
+    share: float = Field(gt=0, le=1, description="of the actions told of, so many told of badly stop it ...")
+    at_least: int = Field(ge=1, le=10**9, description="... once so many were told of in the window")
+    hours: float = Field(default=24, gt=0, le=720, description="the window, in event time")
+
+    @field_serializer("feedback")
+    def _in_order(self, kinds: frozenset[str]) -> list[str]:
+        return sorted(kinds)
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> Self:
+        if self.offer is not None and self.kind is not None:
+            raise ValueError("it stops an offer or a kind, not both: leave one out")
+        return self
+
+
 class Switches(Part):
     """What is stopped for now, whatever the offers say: a kill switch for one offer, a kind or everything."""
 
@@ -127,6 +154,16 @@ class Switches(Part):
     out_of_stock: frozenset[Identifier] = frozenset()
     items_out_of_stock: frozenset[Identifier] = Field(
         default=frozenset(), max_length=100_000, exclude_if=lambda items: not items
+    )
+    #: Each counts in every partition by itself.
+    automatic: tuple[AutomaticPause, ...] = Field(
+        default=(), max_length=MAX_AUTOMATIC, exclude_if=lambda rules: not rules
+    )
+    lifted: int = Field(
+        default=0,
+        ge=0,
+        exclude_if=lambda times: not times,
+        description="one more lifts what was stopped automatically, with nothing else changed",
     )
 
     @field_serializer("paused", "paused_kinds", "out_of_stock", "items_out_of_stock")

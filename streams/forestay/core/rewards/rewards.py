@@ -1,5 +1,7 @@
 """The join of decisions with what came of them: waited for in the user's state, closed by the user's timer."""
 
+from typing import NamedTuple
+
 from mypy_extensions import i64
 
 from forestay.core.decision.situation import action_id_of, decision_id
@@ -13,6 +15,13 @@ from forestay.core.state.user_state import UserState
 from forestay.core.units import to_milliseconds, to_minor_units
 from forestay_schemas.action_feedback import ActionFeedback
 from forestay_schemas.retention_action import RetentionAction
+
+
+class Told(NamedTuple):
+    """The offer of an action, and the kinds of feedback told of it before, as bits in the contract's order."""
+
+    offer_id: str
+    before: int
 
 
 class Rewards:
@@ -89,8 +98,8 @@ class Rewards:
             for one in state.pending:
                 one.see(event, horizon)
 
-    def take(self, user_id: str, state: UserState | None, feedback: ActionFeedback) -> None:
-        """Takes in feedback on an action of the user.
+    def take(self, user_id: str, state: UserState | None, feedback: ActionFeedback) -> Told:
+        """Takes in feedback on an action of the user; returns which it is of, and what was told before.
 
         Raises:
             DeadLetter: no such action is waited for.
@@ -99,8 +108,9 @@ class Rewards:
         for one in pending or ():
             acted = one.offer_id and action_id_of(decision_id(one.owner or user_id, one.decided_at))
             if acted == feedback.action_id:
+                before = one.bits >> 1
                 one.tell(KINDS.index(feedback.kind))
-                return
+                return Told(one.offer_id, before)
         raise DeadLetter("unknown_action", "no such action is waited for: it is another user's, or its time is over")
 
     def close(self, user_id: str, state: UserState, now: i64) -> None:

@@ -4,6 +4,7 @@ import msgspec
 
 from forestay.core.budget.records import BudgetsMark
 from forestay.core.event import NEVER
+from forestay.core.state.pauses_mark import PausesMark
 
 #: A mark of before marks told how many users there are.
 UNCOUNTED = -1
@@ -20,7 +21,8 @@ class PartitionMark(msgspec.Struct, array_like=True, frozen=True):
     what has been told, and the newest of the click events (`NEVER` until the first is seen).
 
     `users` is how many the partition has: a recovery that finds fewer tells that records were lost. `budgets` are
-    the partition's accounts, None where the catalogue has none.
+    the partition's accounts, None where the catalogue has none; `pauses` what its automatic pauses have counted and
+    stopped, None likewise.
     """
 
     positions: dict[str, int]
@@ -30,6 +32,7 @@ class PartitionMark(msgspec.Struct, array_like=True, frozen=True):
     watermark: int = NEVER
     users: int = UNCOUNTED
     budgets: BudgetsMark | None = None
+    pauses: PausesMark | None = None
 
 
 def opening_mark(users: int) -> PartitionMark:

@@ -78,6 +78,13 @@ class Exposition(Collector):
         yield decisions
         yield _counter("forestay_actions", "Actions made durable", "kind", observer.actions)
         yield _counter("forestay_dead_letters", "Records that failed", "reason", observer.dead_letters)
+        paused = GaugeMetricFamily(
+            "forestay_automatic_pause", "1 while feedback has stopped it", labels=["partition", "of"]
+        )
+        for number, subjects in sorted(observer.paused.items()):
+            for subject in subjects:
+                paused.add_metric([str(number), subject], 1)
+        yield paused
 
     def _times(self) -> Iterator[Metric]:
         stages = HistogramMetricFamily("forestay_stage_seconds", "Seconds a stage of a batch took", labels=["stage"])

@@ -39,6 +39,8 @@ class Observer:
         self.actions: Counter[str] = Counter()
         self.dead_letters: Counter[str] = Counter()
         self.ages = Histogram()
+        #: Offers and kinds stopped automatically, by partition.
+        self.paused: dict[int, list[str]] = {}
 
     def take(self, batch: Batch) -> None:
         """Takes in a batch."""

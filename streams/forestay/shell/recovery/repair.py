@@ -134,6 +134,7 @@ def _mark(
         before.watermark,
         sum(is_users(name.encode()) for name in found.state[number].users),
         before.budgets,
+        before.pauses,
     )
 
 
