@@ -49,10 +49,16 @@ def test_topics_go_to_those_of_the_same_role_or_name(make: Make) -> None:
 
 
 def test_what_workers_write_is_sent_only_when_asked_for(make: Make) -> None:
-    recorded = make("clickstream", "forestay-identity", "retention-actions", "forestay-user-state-changelog")
+    recorded = make(
+        "clickstream",
+        "forestay-catalogue",
+        "forestay-identity",
+        "retention-actions",
+        "forestay-user-state-changelog",
+    )
     found = destinations(recorded, TopicSettings(), (), {"actions": "copy"})
     assert found.topics == {"clickstream": "clickstream", "retention-actions": "copy"}
-    assert found.left_out == ["forestay-identity", "forestay-user-state-changelog"]
+    assert sorted(found.left_out) == ["forestay-catalogue", "forestay-identity", "forestay-user-state-changelog"]
     asked = destinations(recorded, TopicSettings(state="changelog"), ("state", "retention-actions"), {})
     assert asked.topics == {
         "retention-actions": "retention-actions",

@@ -9,7 +9,7 @@ from kafka.errors import for_code
 
 from forestay.core.errors import ConfigurationError, UsageError
 from forestay.settings import TopicSettings
-from forestay.shell.topics import roles
+from forestay.shell.topics import every_role
 
 #: UNKNOWN_TOPIC_OR_PARTITION (Kafka protocol, error codes).
 _UNKNOWN: Final = 3
@@ -39,7 +39,7 @@ class Choice(NamedTuple):
         if missing := [name for name in self.names if name not in there]:
             raise ConfigurationError(
                 f"there is no topic {missing[0]}: `forestay topics describe` lists Forestay's; a role"
-                f" ({', '.join(roles(TopicSettings())).replace('_', '-')}) stands for the name that is set for it"
+                f" ({', '.join(every_role(TopicSettings())).replace('_', '-')}) stands for the name set for it"
             )
         found = {name: len(topic["partitions"]) for name, topic in sorted(there.items()) if self._wants(name, topic)}
         if not found:
@@ -59,7 +59,7 @@ def choose(topics: TopicSettings, wanted: Sequence[str], patterns: Sequence[str]
     Raises:
         UsageError: a pattern is no regular expression.
     """
-    by_role = {**roles(topics), "catalogue": topics.catalogue}
+    by_role = every_role(topics)
     names = dict.fromkeys(by_role.get(name.replace("-", "_"), name) for name in wanted)
     compiled = []
     for pattern in patterns:

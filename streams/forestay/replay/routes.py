@@ -13,7 +13,7 @@ from forestay.replay.order import Recorded
 from forestay.replay.outcome import ReplayError
 from forestay.settings import TopicSettings
 from forestay.shell.placement import Partitioner, Placement
-from forestay.shell.topics import roles, topic_configs
+from forestay.shell.topics import every_role, topic_configs
 
 #: Of our topics, those that others write, or that tell the time. What workers write they write again when they read
 #: these: it goes out only where it is asked for by name.
@@ -59,8 +59,8 @@ def destinations(
     Raises:
         ConfigurationError: a topic named is not in the recording.
     """
-    by_default = {name: role for role, name in roles(TopicSettings()).items()}
-    wanted = roles(topics)
+    by_default = {name: role for role, name in every_role(TopicSettings()).items()}
+    wanted = every_role(topics)
     role_of = {topic: recorded.roles.get(topic, by_default.get(topic)) for topic in recorded.counts}
 
     def named(text: str, option: str) -> str:
@@ -114,7 +114,7 @@ def create(admin: KafkaAdminClient, wanted: Mapping[str, int], topics: TopicSett
     Raises:
         ConfigurationError: the broker refuses one.
     """
-    role_of = {name: role for role, name in roles(topics).items()}
+    role_of = {name: role for role, name in every_role(topics).items()}
     answer = admin.create_topics(
         {
             name: {

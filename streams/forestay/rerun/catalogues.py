@@ -18,10 +18,11 @@ class Catalogues:
 
     def __init__(self, recordings: Rows, topic: str, configuration: Configuration) -> None:
         """Reads all of the topic that was recorded; a record no worker could work with is passed over."""
-        own = configuration.catalogue
+        self._own = configuration.catalogue
+        self._own_version = self._own.digest()
         self.digests = {configuration.digest}
         self._texts: dict[str, str] = {}
-        self._objects = {own.digest(): own}
+        self._objects: dict[str, Catalogue] = {}
         for row in recordings.rows([topic]) if topic in recordings.topics else ():
             try:
                 text = read_record(row.value).catalogue
@@ -33,8 +34,8 @@ class Catalogues:
 
     def get(self, version: str | None) -> Catalogue | None:
         """Returns the catalogue of a version, None if neither the settings nor the recordings have it."""
-        if version is None:
-            return None
+        if version is None or version == self._own_version:
+            return None if version is None else self._own
         if version not in self._objects and version in self._texts:
             if len(self._objects) == _KEPT:
                 del self._objects[next(iter(self._objects))]

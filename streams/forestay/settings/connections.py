@@ -45,7 +45,9 @@ class TopicSettings(Group):
     identity: str = "forestay-identity"
     state: str = "forestay-user-state-changelog"
     catalogue: str = Field(default="forestay-catalogue", description="of one partition: worker.catalogue_source")
-    partitions: int = Field(default=4, ge=1, le=10_000, description="of every topic, when declared")
+    partitions: int = Field(
+        default=4, ge=1, le=10_000, description="of every topic but the catalogue's, when declared"
+    )
     partitioner: Literal["murmur2", "crc32"] = Field(
         default="murmur2", description="how clickstream's producers choose a key's partition (librdkafka: crc32)"
     )

@@ -12,7 +12,7 @@ from forestay.core.rules import Rules
 from forestay.settings import Settings
 from forestay.shell.catalogues import PARTITION, CatalogueReader
 from forestay.shell.permissions import WRITE, Part, check_allowed, needed
-from forestay.shell.publisher import KafkaPublisher
+from forestay.shell.publisher import KafkaPublisher, PublishError
 from forestay.shell.topics import check_catalogue
 from forestay.trigger_file import load_triggers
 
@@ -67,7 +67,13 @@ async def push(settings: Settings, catalogue: Catalogue, said: Said, after: int)
         history.check(catalogue)
         now = datetime.now(UTC)
         record = record_of(catalogue, revision=after + 1, pushed_at=now, pushed_by=said.by, reason=said.reason)
-        end = await publisher.publish(topic, PARTITION, [record])
+        try:
+            end = await publisher.publish(topic, PARTITION, [record])
+        except PublishError as error:
+            raise ForestayError(
+                f"whether revision {after + 1} was written is not known: `forestay catalogue history` says; push"
+                f" again if it is not there ({error.__cause__ or error})"
+            ) from error
         await reader.read_on()
     own = next(entry for entry in history.entries if entry.offset == end - 1)
     if own.refused is not None:

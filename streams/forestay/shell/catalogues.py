@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -91,7 +92,10 @@ class Following:
             ForestayError: it cannot be read.
         """
         await self._reader.__aenter__()
-        await self.catch_up()
+        entries = await self._reader.read_on()
+        # What was refused and has been followed by one that works is history: nobody is to be woken for it again.
+        working = [number for number, entry in enumerate(entries) if entry.refused is None]
+        self._take(entries[working[-1] :] if working else entries)
         if self._reader.history.current is None:
             logger.warning("%s has no catalogue that can be worked with: that of the file holds", self._topic)
         return self
@@ -108,7 +112,10 @@ class Following:
         Raises:
             ForestayError: the topic cannot be read now.
         """
-        for entry in await self._reader.read_on():
+        self._take(await self._reader.read_on())
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
             self._tell(entry)
         found = self._reader.history.current
         if found is not None and found is not self.current.catalogue:

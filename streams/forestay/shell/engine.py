@@ -162,10 +162,16 @@ class Engine:
         )
 
     def _earlier(self, recovered: Recovered) -> dict[str, Catalogue]:
-        """Returns the catalogues under which the later decisions were made, as far as the topic has them."""
+        """Returns the catalogues under which the later decisions were made, as far as the topic or the file has them.
+
+        Who follows no topic knows one catalogue.
+        """
         following = self._outside.following
+        if following is None:
+            return {}
+        of_file = self._configuration.catalogue
         versions = {decision.policy.version for decision in recovered.made}
-        found = {version: following.catalogue(version) for version in versions} if following is not None else {}
+        found = {version: following.catalogue(version) for version in versions} | {of_file.digest(): of_file}
         return {version: catalogue for version, catalogue in found.items() if catalogue is not None}
 
     def _run(self, pipeline: Pipeline) -> None:

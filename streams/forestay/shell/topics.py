@@ -87,9 +87,9 @@ def roles(topics: TopicSettings) -> dict[str, str]:
     return dict(zip(TOPIC_ROLES, topics.names, strict=True))
 
 
-def every_name(topics: TopicSettings) -> tuple[str, ...]:
-    """Returns the names of all topics: those of users, then that of the catalogue."""
-    return (*topics.names, topics.catalogue)
+def every_role(topics: TopicSettings) -> dict[str, str]:
+    """Returns the names of all topics by what they are for: those of users, then that of the catalogue."""
+    return {**roles(topics), _CATALOGUE: topics.catalogue}
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def declare(kafka: KafkaSettings, topics: TopicSettings) -> Declared:
         ConfigurationError: the broker refuses a topic, or existing topics differ in their partitions.
         kafka.errors.KafkaError: no broker answers.
     """
-    names = every_name(topics)
+    names = tuple(every_role(topics).values())
     with admin_client(kafka) as admin:
         found = _partition_counts(admin, names)
         partitions = found.get(topics.clickstream, topics.partitions)
@@ -189,7 +189,7 @@ def check_catalogue(kafka: KafkaSettings, topics: TopicSettings) -> None:
 def describe(kafka: KafkaSettings, topics: TopicSettings) -> list[TopicDescription]:
     """Returns the topics that exist, with offsets and the lag of the workers' group."""
     with admin_client(kafka) as admin:
-        known = {topic["name"]: topic for topic in _metadata(admin, every_name(topics))}
+        known = {topic["name"]: topic for topic in _metadata(admin, list(every_role(topics).values()))}
         configs = _configs(admin, list(known))
         counts = {name: len(topic["partitions"]) for name, topic in known.items()}
         first = _first_offsets(admin, counts)
@@ -206,7 +206,7 @@ def describe(kafka: KafkaSettings, topics: TopicSettings) -> list[TopicDescripti
             end=end[name],
             committed=committed.get(name, {}) if role in _SOURCES else None,
         )
-        for role, name in {**roles(topics), _CATALOGUE: topics.catalogue}.items()
+        for role, name in every_role(topics).items()
         if name in known
     ]
 

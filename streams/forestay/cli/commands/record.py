@@ -67,8 +67,8 @@ def record(
     """Record topics, with keys, headers, timestamps and offsets.
 
     A role (clickstream, clock, identity, feedback, actions, decisions, outcomes, dead-letters, features, ledger,
-    state) stands for the topic that the settings name. Records of several partitions lie in the order of their
-    timestamps, and those of a partition in their own. A folder gets a part every hour or 256 MB
+    state, catalogue) stands for the topic that the settings name. Records of several partitions lie in the order of
+    their timestamps, and those of a partition in their own. A folder gets a part every hour or 256 MB
     (record.part_minutes, record.part_megabytes). Run again, the same command goes on where the parts end, without gap
     or repeat; --from is then for new topics only. Ctrl-C and SIGTERM seal what there is; a second one drops the part
     under way, which is then fetched again.

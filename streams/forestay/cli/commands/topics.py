@@ -41,7 +41,7 @@ def declare(ctx: typer.Context, as_json: AsJson = False) -> None:
         print_json(declared._asdict())
         return
     out = console()
-    for name in topics.every_name(settings.topics):
+    for name in topics.every_role(settings.topics).values():
         out.print(f"{'made ' if name in declared.created else 'found'}  {name}")
     out.print(f"all have {declared.partitions} partitions, but {settings.topics.catalogue}, which has one")
 
@@ -99,7 +99,9 @@ def describe(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     settings = settings_of(ctx)
     found = topics.describe(settings.kafka, settings.topics)
-    missing = [name for name in topics.every_name(settings.topics) if name not in {topic.name for topic in found}]
+    missing = [
+        name for name in topics.every_role(settings.topics).values() if name not in {topic.name for topic in found}
+    ]
     if as_json:
         print_json({"topics": [_as_json(topic) for topic in found], "missing": missing})
     else:
