@@ -10,12 +10,17 @@ MAX_EMBEDDING = 256
 
 
 class Candidate(Contract):
-    """An offer the policy could have chosen, after the guardrails; `offer_id` null is 'do nothing'."""
+    """An offer the policy could have chosen, after the guardrails; `offer_id` null is 'do nothing'.
+
+    `value_to_go` is what of the expected value is advice on the time after the horizon of rewards.
+    """
 
     offer_id: Identifier | None
     kind: ActionKind | None
     expected_value: FiniteFloat
     propensity: Probability
+    #: Left out where there is none.
+    value_to_go: FiniteFloat = Field(default=0.0, exclude_if=lambda added: not added)
 
 
 class Suppressed(Contract):

@@ -11,6 +11,7 @@ from forestay.core.decision.guardrail_settings import Guardrails
 from forestay.core.errors import ConfigurationError
 from forestay.core.items.items import Items
 from forestay.core.policy.posterior import Posterior
+from forestay.core.policy.value_to_go import ValueToGo
 from forestay.lined_yaml import load_lined
 from forestay.near_names import meant
 from forestay.settings import cannot_work
@@ -60,12 +61,21 @@ def _with_files(content: Any, folder: Path) -> Any:
     if not isinstance(content, dict):
         return content
     content = dict(content)
-    policy = content.get("policy")
-    if isinstance(policy, dict) and isinstance(policy.get("posterior"), str):
-        content["policy"] = {**policy, "posterior": _learned(Posterior, "posterior", folder / policy["posterior"])}
+    if isinstance(content.get("policy"), dict):
+        content["policy"] = _policy_with_files(content["policy"], folder)
     if isinstance(content.get("items"), str):
         content["items"] = _learned(Items, "items", folder / content["items"])
     return content
+
+
+def _policy_with_files(policy: dict[str, Any], folder: Path) -> dict[str, Any]:
+    policy = dict(policy)
+    if isinstance(policy.get("posterior"), str):
+        policy["posterior"] = _learned(Posterior, "posterior", folder / policy["posterior"])
+    advice = policy.get("value_to_go")
+    if isinstance(advice, dict) and isinstance(advice.get("file"), str):
+        policy["value_to_go"] = {**advice, "file": _learned(ValueToGo, "value to go", folder / advice["file"])}
+    return policy
 
 
 def load_items(path: Path) -> Items:

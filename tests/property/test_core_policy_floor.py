@@ -6,6 +6,7 @@ from support.builders import catalogue, offer, situation
 
 from forestay.core.policy.linear_thompson import weigh as weigh_learned
 from forestay.core.policy.posterior import SIGNALS, Posterior
+from forestay.core.policy.terms import Terms
 from forestay.core.policy.weighing import weigh
 
 USER = {"spend_180d": 180.0, "tenure_hours": 8760.0, "average_basket": 20.0, "orders_total": 4.0}
@@ -23,7 +24,7 @@ def test_every_candidate_in_play_has_the_floor(
     offers = [offer(f"o{place}", effect=effect) for place, effect in enumerate(effects)]
     shop = catalogue(*offers, policy={"exploration": exploration, "exploration_floor": floor})
     if learned:
-        found = weigh_learned(shop.offers, situation(USER), 0.5, shop, nothing_learned(), surcharges={})
+        found = weigh_learned(shop.offers, situation(USER), 0.5, shop, nothing_learned(), terms=Terms())
         in_play = found
     else:
         found = weigh(shop.offers, situation(USER), 0.5, shop)

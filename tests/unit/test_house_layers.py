@@ -40,6 +40,7 @@ TEACHING = {
         "policy_fitting",
         "policy_judging",
         "simulating",
+        "policy_value",
         "training",
         "tuning",
     )

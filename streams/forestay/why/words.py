@@ -54,8 +54,13 @@ def _considered(found: Mapping[str, Any]) -> Iterator[str]:
     for one in found["considered"]:
         yield (
             f"  {_offer(one['offer_id'])}: expected to earn {one['expected_value']:.2f} above its cost,"
-            f" probability {one['propensity']:.3g}"
+            f" probability {one['propensity']:.3g}{_of_which(one)}"
         )
+
+
+def _of_which(candidate: Mapping[str, Any]) -> str:
+    added = candidate.get("value_to_go", 0.0)
+    return f"; of that {added:+.2f} is advice on the long run" if added else ""
 
 
 def _cut(found: Mapping[str, Any]) -> Iterator[str]:

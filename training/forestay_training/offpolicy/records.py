@@ -67,6 +67,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     function: str
     reward: float
     complete: bool = True
+    horizon_days: float = 28.0
 
 
 _DECIDED: Final = msgspec.json.Decoder(Decided)

@@ -78,3 +78,71 @@ def fit(
 
     wanted = Wanted(log, out, catalogue or settings_of(ctx).catalogue, reward_function, prior_decisions, embedding)
     fit_policy(wanted, as_json=as_json)
+
+
+@app.command("fit-value")
+def fit_value(
+    ctx: typer.Context,
+    *,
+    log: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE",
+            help="Decisions and outcomes: recordings, folders or JSON lines; repeatable.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write what was learned.")] = Path(
+        "value-to-go.json"
+    ),
+    catalogue: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Whose offers are meant.", show_default="that of the settings"),
+    ] = None,
+    reward_function: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME/VERSION", help="Where outcomes are of several: by which.", show_default="the only one"
+        ),
+    ] = None,
+    discount: Annotated[
+        float,
+        typer.Option(min=0.5, max=0.999, metavar="SHARE", help="What a unit is worth that comes a week later."),
+    ] = 0.95,
+    follow_days: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            max=3650,
+            metavar="DAYS",
+            help="A user without a decision for so long after the horizon has left.",
+            show_default="as long as the horizon",
+        ),
+    ] = None,
+    prior_decisions: Annotated[
+        float, typer.Option(min=0.1, max=1e6, metavar="N", help="That an offer changes nothing counts as so many.")
+    ] = 1.0,
+    doubt: Annotated[
+        float, typer.Option(min=0, max=10, metavar="N", help="Standard deviations that advice is drawn to 0 by.")
+    ] = 2.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Fit what offers change beyond the horizon of rewards, as advice to a policy.
+
+    Fitted Q iteration on the log's decisions: each leads, after its horizon, to the user's next decision, or to
+    none, if the user has left. For each offer a linear head learns what it adds to the discounted value from there
+    on, above doing nothing. A catalogue takes it up with `policy: {value_to_go: {file: value-to-go.json}}`. It needs
+    a log of several times the horizon, in which offers were drawn, not only the best chosen.
+
+    **Examples**
+
+    ```
+    forestay policy fit-value --log year --out value-to-go.json
+    forestay ope --log november --policy catalogue-with-advice.yaml
+    ```
+    """
+    from forestay.cli.policy_value import WantedValue, fit_value_to_go
+
+    where = catalogue or settings_of(ctx).catalogue
+    wanted = WantedValue(log, out, where, reward_function, follow_days, discount, prior_decisions, doubt)
+    fit_value_to_go(wanted, as_json=as_json)

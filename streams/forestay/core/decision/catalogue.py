@@ -18,6 +18,7 @@ from forestay.core.hashing import identifier
 from forestay.core.items.items import Items, ListKind
 from forestay.core.policy.posterior import Posterior
 from forestay.core.policy.rule import MAX_RULES, Rule, check_rules
+from forestay.core.policy.value_to_go import LongRun
 from forestay_schemas.types import ActionKind, Identifier, Label, Timestamp, TriggerKind
 
 #: A catalogue may hold this many offers; the policy looks at each for every decision.
@@ -142,6 +143,8 @@ class PolicySettings(Part):
     )
     #: In the file the name of another, whose content comes to stand here: the digest names what was learned too.
     posterior: Posterior | None = Field(default=None, exclude_if=lambda posterior: posterior is None)
+    #: Advice on what comes after the horizon of rewards.
+    value_to_go: LongRun | None = Field(default=None, exclude_if=lambda advice: advice is None)
 
     @model_validator(mode="before")
     @classmethod

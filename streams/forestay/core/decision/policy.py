@@ -5,12 +5,12 @@ offers worth more than nothing are in play (design D13). With probability `explo
 (nothing among them) is drawn evenly instead of the best, so every logged propensity is exact.
 """
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.situation import Situation
 from forestay.core.hashing import unit_interval
+from forestay.core.policy.terms import NO_TERMS, Terms, Valued
 from forestay_schemas.decision import Candidate
 
 
@@ -31,16 +31,13 @@ def weigh(
     situation: Situation,
     probability: float,
     catalogue: Catalogue,
-    surcharges: Mapping[str, float] = MappingProxyType({}),
+    terms: Terms = NO_TERMS,
 ) -> list[Candidate]:
-    """Returns every candidate with its expected value and propensity, 'do nothing' first; propensities sum to 1.
-
-    `surcharges`, by offer, are what its budgets are scarce by: they lessen its value.
-    """
-    values = net_values(offers, situation, probability, catalogue, surcharges)
-    in_play = [index for index, value in enumerate(values) if value > 0 or index == 0]
+    """Returns every candidate with its expected value and propensity, 'do nothing' first; propensities sum to 1."""
+    values = net_values(offers, situation, probability, catalogue, terms)
+    in_play = [index for index, one in enumerate(values) if one.value > 0 or index == 0]
     # Ties go to the earlier candidate, so the order of the catalogue is the stated priority.
-    best = max(in_play, key=lambda index: (values[index], -index))
+    best = max(in_play, key=lambda index: (values[index].value, -index))
     return spread(offers, values, in_play, best, catalogue.policy.explored(len(in_play)))
 
 
@@ -49,18 +46,17 @@ def net_values(
     situation: Situation,
     probability: float,
     catalogue: Catalogue,
-    surcharges: Mapping[str, float],
-) -> list[float]:
-    """Returns the value of each candidate less its surcharge, rounded to 1e-6; first that of doing nothing, 0."""
-    values = [0.0]
-    for offer in offers:
-        value = expected_value(offer, situation, probability, catalogue)
-        values.append(round(value - surcharges.get(offer.id, 0.0), 6))
-    return values
+    terms: Terms,
+) -> list[Valued]:
+    """Returns what each candidate is weighed by; first doing nothing, 0."""
+    return [
+        Valued(0.0),
+        *(terms.of(offer.id, expected_value(offer, situation, probability, catalogue)) for offer in offers),
+    ]
 
 
 def spread(
-    offers: Sequence[Offer], values: Sequence[float], in_play: Sequence[int], best: int, exploration: float
+    offers: Sequence[Offer], values: Sequence[Valued], in_play: Sequence[int], best: int, exploration: float
 ) -> list[Candidate]:
     """Returns the candidates: `best` is chosen, but in a share `exploration` evenly any of `in_play` (indices)."""
     even = exploration / len(in_play)
@@ -68,10 +64,21 @@ def spread(
     for index in in_play:
         propensities[index] = even
     propensities[best] = 1.0 - even * (len(in_play) - 1)
+    return candidates(offers, values, propensities)
+
+
+def candidates(offers: Sequence[Offer], values: Sequence[Valued], propensities: Sequence[float]) -> list[Candidate]:
+    """Returns the candidates as the record has them; values and propensities begin with those of doing nothing."""
     names = [(None, None), *((offer.id, offer.kind) for offer in offers)]
     return [
-        Candidate(offer_id=offer_id, kind=kind, expected_value=value, propensity=propensity)
-        for (offer_id, kind), value, propensity in zip(names, values, propensities, strict=True)
+        Candidate(
+            offer_id=offer_id,
+            kind=kind,
+            expected_value=one.value,
+            propensity=propensity,
+            value_to_go=one.value_to_go,
+        )
+        for (offer_id, kind), one, propensity in zip(names, values, propensities, strict=True)
     ]
 
 

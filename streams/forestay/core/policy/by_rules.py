@@ -4,12 +4,13 @@ A share `exploration` is drawn evenly among what any applying rule names, and no
 offer ends the list: what lower ones say does not count.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.policy import net_values, spread
 from forestay.core.decision.situation import Situation
 from forestay.core.policy.rule import Rule
+from forestay.core.policy.terms import Terms
 from forestay_schemas.decision import Candidate
 
 
@@ -18,7 +19,7 @@ def weigh(
     situation: Situation,
     probability: float,
     catalogue: Catalogue,
-    surcharges: Mapping[str, float],
+    terms: Terms,
 ) -> list[Candidate]:
     """Returns every candidate with its value by the shop's estimate and its propensity, 'do nothing' first."""
     places = {offer.id: place for place, offer in enumerate(offers, start=1)}
@@ -28,7 +29,7 @@ def weigh(
         for offer_id in rule.offers
         if offer_id in places
     ]
-    values = net_values(offers, situation, probability, catalogue, surcharges)
+    values = net_values(offers, situation, probability, catalogue, terms)
     in_play = sorted({0, *named})
     return spread(offers, values, in_play, named[0] if named else 0, catalogue.policy.explored(len(in_play)))
 

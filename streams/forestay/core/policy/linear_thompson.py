@@ -5,21 +5,20 @@ signals. The weights are Gaussian (`posterior.py`), so the earning is; each cand
 be the best (Thompson, 1933), in a share `exploration` evenly among all. A new offer begins at the shop's estimate.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from forestay.core.decision.catalogue import Catalogue, Offer
-from forestay.core.decision.policy import expected_value
+from forestay.core.decision.policy import candidates, expected_value
 from forestay.core.decision.situation import Situation
 from forestay.core.policy.posterior import Posterior
 from forestay.core.policy.signals import signals
+from forestay.core.policy.terms import Terms, Valued
 from forestay.core.policy.thompson import best_probabilities
 from forestay_schemas.decision import Candidate
 
-#: Digits of a value on the record.
-_VALUE_DIGITS: Final = 6
 #: Digits of a propensity: what is beyond may differ from one processor to another, and replay must not.
 _DIGITS: Final = 9
 
@@ -31,22 +30,18 @@ def weigh(
     catalogue: Catalogue,
     posterior: Posterior,
     *,
-    surcharges: Mapping[str, float],
+    terms: Terms,
 ) -> list[Candidate]:
     """Returns every candidate with what it is expected to earn and its propensity, 'do nothing' first."""
     told = signals(situation, probability, catalogue, posterior.projection)
-    means, deviations = [], []
+    values, deviations = [Valued(0.0)], []
     for offer in offers:
         head = posterior.head(offer.id)
         value = expected_value(offer, situation, probability, catalogue) + float(told @ head.mean)
-        means.append(round(value - surcharges.get(offer.id, 0.0), _VALUE_DIGITS))
+        values.append(terms.of(offer.id, value))
         deviations.append(max(float(told @ head.covariance @ told), 0.0) ** 0.5)
-    names = [(None, None), *((offer.id, offer.kind) for offer in offers)]
-    propensities = _propensities(means, deviations, catalogue.policy.explored(len(names)))
-    return [
-        Candidate(offer_id=offer_id, kind=kind, expected_value=value, propensity=propensity)
-        for (offer_id, kind), value, propensity in zip(names, [0.0, *means], propensities, strict=True)
-    ]
+    means = [one.value for one in values[1:]]
+    return candidates(offers, values, _propensities(means, deviations, catalogue.policy.explored(len(values))))
 
 
 def _propensities(means: list[float], deviations: list[float], exploration: float) -> list[float]:

@@ -7,6 +7,8 @@ from forestay.core.decision import policy
 from forestay.core.decision.catalogue import Catalogue, Offer, PolicyKind
 from forestay.core.decision.situation import Situation
 from forestay.core.policy import by_rules, linear_thompson
+from forestay.core.policy.signals import signals
+from forestay.core.policy.terms import Terms
 from forestay_schemas.decision import Candidate
 from forestay_schemas.types import Rung
 
@@ -25,11 +27,28 @@ def weigh(  # noqa: PLR0917 - the whole of what a policy may know
     `probability` comes from.
     """
     if rules_decide(catalogue, rung):
-        return by_rules.weigh(offers, situation, probability, catalogue, surcharges)
+        # Values do not choose there, so nothing but scarcity is told with them.
+        return by_rules.weigh(offers, situation, probability, catalogue, Terms(surcharges))
+    terms = _terms(offers, situation, probability, catalogue, surcharges)
     posterior = catalogue.policy.posterior
     if catalogue.policy.kind is PolicyKind.LINEAR_THOMPSON and posterior is not None:
-        return linear_thompson.weigh(offers, situation, probability, catalogue, posterior, surcharges=surcharges)
-    return policy.weigh(offers, situation, probability, catalogue, surcharges)
+        return linear_thompson.weigh(offers, situation, probability, catalogue, posterior, terms=terms)
+    return policy.weigh(offers, situation, probability, catalogue, terms)
+
+
+def _terms(
+    offers: Sequence[Offer],
+    situation: Situation,
+    probability: float,
+    catalogue: Catalogue,
+    surcharges: Mapping[str, float],
+) -> Terms:
+    advice = catalogue.policy.value_to_go
+    if advice is None:
+        return Terms(surcharges)
+    told = signals(situation, probability, catalogue)
+    added = {offer.id: advice.weight * advice.file.of(offer.id, told) for offer in offers}
+    return Terms(surcharges, added, advice.cap)
 
 
 def rules_decide(catalogue: Catalogue, rung: Rung) -> bool:

@@ -1,0 +1,46 @@
+"""What is added to an offer's immediate value before it is weighed: advice on the long run, less what is scarce.
+
+Guardrails and hard limits of budgets have cut what they cut before: no term brings an offer back.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+#: Digits of a value on the record.
+VALUE_DIGITS: Final = 6
+_NONE: Final[Mapping[str, float]] = MappingProxyType({})
+
+
+class Valued(NamedTuple):
+    """What an offer is weighed by, and what of it is advice on the long run."""
+
+    value: float
+    value_to_go: float = 0.0
+
+
+class Terms(NamedTuple):
+    """By offer: what its budgets are scarce by, and what it adds in the long run, as yet unbounded.
+
+    `cap` is the share of its immediate value by which the latter may move an offer.
+    """
+
+    surcharges: Mapping[str, float] = _NONE
+    long_run: Mapping[str, float] = _NONE
+    cap: float = 0.0
+
+    def of(self, offer_id: str, immediate: float) -> Valued:
+        """Returns what the offer is weighed by, rounded to 1e-6; `immediate` is what it earns above its cost."""
+        value = immediate - self.surcharges.get(offer_id, 0.0)
+        added = self._bounded(offer_id, immediate)
+        return Valued(round(value + added if added else value, VALUE_DIGITS), added)
+
+    def _bounded(self, offer_id: str, immediate: float) -> float:
+        added = self.long_run.get(offer_id, 0.0)
+        limit = self.cap * abs(immediate)
+        # What is no number stays so, and no record takes it: the policy reads what is not on the record.
+        return round(min(max(added, -limit), limit), VALUE_DIGITS) if added == added else added  # noqa: PLR0124
+
+
+#: Nothing is added.
+NO_TERMS: Final = Terms()
