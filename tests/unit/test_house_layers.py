@@ -39,8 +39,8 @@ TEACHING = {
         "model_adapting",
         "policy_fitting",
         "policy_judging",
-        "simulating",
         "policy_value",
+        "simulating",
         "training",
         "tuning",
     )
