@@ -273,3 +273,7 @@ async def test_a_fault_of_the_watch_ends_the_watch_and_not_the_worker(
     assert observer.watch is None
     assert timings.counts["records"] == 3
     assert "drift is watched no more until this worker starts again" in caplog.messages
+    for told, one in ((1, Observer(watching())), (0, observer)):
+        health: Any = Seen()
+        assert f"forestay_watch {told}.0" in Exposition(timings, one, health).page().content.decode()
+    assert "forestay_watch " not in Exposition(timings, Observer(), health).page().content.decode()

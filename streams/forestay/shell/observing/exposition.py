@@ -64,6 +64,9 @@ class Exposition(Collector):
         if self._following is not None:
             yield from _catalogue(self._following)
         watch = self._observer.watch
+        if watch is not None or self._observer.watch_ended:
+            said = "1 while drift is watched, 0 once an error has ended that"
+            yield GaugeMetricFamily("forestay_watch", said, value=watch is not None)
         if watch is not None:
             yield from drift_metrics(watch)
 

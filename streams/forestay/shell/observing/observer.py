@@ -34,6 +34,8 @@ class Observer:
     def __init__(self, watch: StreamWatch | None = None) -> None:
         """Starts at zero."""
         self.watch = watch
+        #: Whether an error has ended the watch.
+        self.watch_ended = False
         #: By what asked for the decision, and the rung of the ladder.
         self.decisions: Counter[tuple[str, str]] = Counter()
         self.actions: Counter[str] = Counter()
@@ -61,7 +63,7 @@ class Observer:
         except Exception:
             # Whatever is wrong with what only looks on, it must not stop what decides.
             logger.exception("drift is watched no more until this worker starts again")
-            self.watch = None
+            self.watch, self.watch_ended = None, True
 
 
 def _reason(letter: OutputRecord) -> str:
