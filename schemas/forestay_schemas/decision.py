@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from forestay_schemas.retention_action import Churn, Contract, PolicyStamp, Probability, Reason, Trigger
-from forestay_schemas.types import ActionKind, FiniteFloat, Identifier, Label, Timestamp
+from forestay_schemas.types import ActionKind, FiniteFloat, GroupedBy, Identifier, Label, Timestamp
 
 #: Numbers of an embedding, at most.
 MAX_EMBEDDING = 256
@@ -12,7 +12,8 @@ MAX_EMBEDDING = 256
 class Candidate(Contract):
     """An offer the policy could have chosen, after the guardrails; `offer_id` null is 'do nothing'.
 
-    `value_to_go` is what of the expected value is advice on the time after the horizon of rewards.
+    `value_to_go` is what of the expected value is advice on the time after the horizon of rewards; `parity_price` has
+    been taken off it for the user's group.
     """
 
     offer_id: Identifier | None
@@ -21,6 +22,7 @@ class Candidate(Contract):
     propensity: Probability
     #: Left out where there is none.
     value_to_go: FiniteFloat = Field(default=0.0, exclude_if=lambda added: not added)
+    parity_price: FiniteFloat = Field(default=0.0, exclude_if=lambda price: not price)
 
 
 class Suppressed(Contract):
@@ -29,6 +31,13 @@ class Suppressed(Contract):
     offer_id: Identifier
     kind: ActionKind
     code: str
+
+
+class ParityGroup(Contract):
+    """The group by which candidates bear a price of parity, and what told it."""
+
+    by: GroupedBy
+    group: Label
 
 
 class Trial(Contract):
@@ -92,6 +101,8 @@ class Decision(Contract):
     items: tuple[Identifier, ...] = Field(default=(), exclude_if=lambda items: not items)
     #: What the model's version made of the user; left out unless the policy asks for it.
     embedding: tuple[FiniteFloat, ...] = Field(default=(), max_length=MAX_EMBEDDING, exclude_if=lambda some: not some)
+    #: Left out where the policy has no prices of parity.
+    parity: ParityGroup | None = Field(default=None, exclude_if=lambda group: group is None)
     held_until: Timestamp | None = None
     releases: Identifier | None = None
     timezone: Label | None = None

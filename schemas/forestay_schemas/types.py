@@ -62,6 +62,13 @@ class ActionKind(StrEnum):
     REVIEW_RISK = "review_risk"
 
 
+class GroupedBy(StrEnum):
+    """What tells the group of a user whose offers bear a price of parity."""
+
+    TIER = "tier"
+    COUNTRY = "country"
+
+
 class Rung(StrEnum):
     """Where a churn probability came from, best first (design D10)."""
 

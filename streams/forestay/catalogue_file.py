@@ -10,6 +10,7 @@ from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.guardrail_settings import Guardrails
 from forestay.core.errors import ConfigurationError
 from forestay.core.items.items import Items
+from forestay.core.policy.parity import ParityPrices
 from forestay.core.policy.posterior import Posterior
 from forestay.core.policy.value_to_go import ValueToGo
 from forestay.lined_yaml import load_lined
@@ -72,6 +73,8 @@ def _policy_with_files(policy: dict[str, Any], folder: Path) -> dict[str, Any]:
     policy = dict(policy)
     if isinstance(policy.get("posterior"), str):
         policy["posterior"] = _learned(Posterior, "posterior", folder / policy["posterior"])
+    if isinstance(policy.get("parity"), str):
+        policy["parity"] = _learned(ParityPrices, "prices of parity", folder / policy["parity"])
     advice = policy.get("value_to_go")
     if isinstance(advice, dict) and isinstance(advice.get("file"), str):
         policy["value_to_go"] = {**advice, "file": _learned(ValueToGo, "value to go", folder / advice["file"])}

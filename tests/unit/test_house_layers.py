@@ -37,6 +37,7 @@ TEACHING = {
         "fairness_judging",
         "item_lists",
         "model_adapting",
+        "parity_pricing",
         "policy_fitting",
         "policy_judging",
         "policy_value",

@@ -128,6 +128,7 @@ OF_LATER = {
     "budgets",
     "items",
     "held_until",
+    "parity",
     "releases",
     "timezone",
 }

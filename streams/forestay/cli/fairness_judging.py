@@ -9,7 +9,7 @@ from forestay.catalogue_file import load_catalogue
 from forestay.cli.console import console, printable, table
 from forestay.cli.progress import progress
 from forestay.core.errors import ForestayError, UsageError
-from forestay_training.fairness.groups import by_file, by_tier
+from forestay_training.fairness.groups import by_file, by_tier, tells_country, with_countries
 from forestay_training.fairness.judging import Rule, judge
 from forestay_training.fairness.treatment import earned, treatment
 from forestay_training.offpolicy.records import read_records
@@ -45,6 +45,10 @@ def judged(catalogue_file: Path, asked: Asked) -> dict[str, Any]:
         if not decisions:
             raise ForestayError("there is no decision in the log")
         groups = by_tier(catalogue, decisions) if asked.groups is None else by_file(asked.groups, decisions)
+        if asked.groups is not None and tells_country(asked.groups):
+            # A candidate with prices of parity may go by it.
+            records = with_countries(records, decisions, groups)
+            decisions = list(records.decisions.values())
         made = treatment(decisions, catalogue, candidate=asked.candidate is not None)
         candidate = None if asked.candidate is None else catalogue
         gained = earned(records, decisions, candidate, asked.reward_function, asked.seed)

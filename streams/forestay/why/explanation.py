@@ -24,6 +24,7 @@ def explain(decision: Decision, outcome: DecisionOutcome | None, catalogue: Cata
         "risk": decision.churn.model_dump(mode="json", exclude={"factors", "survival"}),
         "factors": _factors(decision),
         "considered": [one.model_dump(mode="json") for one in decision.candidates],
+        "parity": None if decision.parity is None else decision.parity.model_dump(mode="json"),
         "cut": _cut(decision),
         "chosen": _chosen(decision),
         "experiments": [one.model_dump(mode="json") for one in decision.experiments],

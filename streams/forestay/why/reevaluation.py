@@ -19,6 +19,7 @@ from forestay.core.experiments.changes import altered
 from forestay.core.hashing import unit_interval
 from forestay.core.policy.weighing import weigh
 from forestay_schemas.decision import Candidate, Decision
+from forestay_schemas.types import GroupedBy
 
 #: The rules that can be asked again from what is on a record.
 ASKED_AGAIN: Final = frozenset({"not_for_this_trigger", "risk_too_low", "too_few_orders", "too_little_spend"})
@@ -77,6 +78,8 @@ class Reevaluation:
             features,
             recorded_embedding(decision.churn.version, decision.embedding),
         )
+        if decision.parity is not None and decision.parity.by is GroupedBy.COUNTRY:
+            situation = situation._replace(country=decision.parity.group)
         return weigh(allowed, situation, probability, self.catalogue, self._surcharges, decision.churn.rung)
 
     def choose(self, change: Change = Change()) -> Choice:  # noqa: B008 - as above

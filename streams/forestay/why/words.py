@@ -50,7 +50,12 @@ def _risk(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _considered(found: Mapping[str, Any]) -> Iterator[str]:
-    yield "considered:"
+    parity = found["parity"]
+    yield (
+        "considered:"
+        if parity is None
+        else f"considered, at the price of parity for {parity['by']} {parity['group']}:"
+    )
     for one in found["considered"]:
         yield (
             f"  {_offer(one['offer_id'])}: expected to earn {one['expected_value']:.2f} above its cost,"
@@ -59,8 +64,9 @@ def _considered(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_which(candidate: Mapping[str, Any]) -> str:
-    added = candidate.get("value_to_go", 0.0)
-    return f"; of that {added:+.2f} is advice on the long run" if added else ""
+    added, price = candidate.get("value_to_go", 0.0), candidate.get("parity_price", 0.0)
+    advice = f"; of that {added:+.2f} is advice on the long run" if added else ""
+    return f"{advice}; of that {-price:+.2f} is the price of parity" if price else advice
 
 
 def _cut(found: Mapping[str, Any]) -> Iterator[str]:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.errors import ForestayError
-from forestay_training.offpolicy.records import Decided
+from forestay.core.policy.parity import MAX_GROUPS, OTHERS
+from forestay_schemas.types import GroupedBy
+from forestay_training.offpolicy.records import Decided, Group, Records
 
-#: Users whom the file does not name, or who have reached no tier.
-OTHERS: Final = "(others)"
-#: More groups than these are no groups but users.
-MAX_GROUPS: Final = 100
 _USER: Final = "user_id"
 
 
@@ -49,3 +49,22 @@ def by_tier(catalogue: Catalogue, decisions: Sequence[Decided]) -> list[str]:
     if not catalogue.tiers:
         raise ForestayError("the catalogue has no tiers: name groups with --groups FILE.csv")
     return [catalogue.tier(decision.features.get("spend_total", 0.0)) or OTHERS for decision in decisions]
+
+
+def with_countries(records: Records, decisions: Sequence[Decided], countries: Sequence[str]) -> Records:
+    """Returns the records with the country of each decision's user where prices of parity look for it."""
+    told = {
+        decision.decision_id: structs.replace(decision, parity=Group(GroupedBy.COUNTRY, country))
+        for decision, country in zip(decisions, countries, strict=True)
+    }
+    return records._replace(decisions=told)
+
+
+def tells_country(path: Path) -> bool:
+    """Says whether a file tells groups by country alone.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return sorted(next(csv.reader(file), [])) == sorted((_USER, str(GroupedBy.COUNTRY)))

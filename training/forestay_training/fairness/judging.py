@@ -51,7 +51,7 @@ def judge(
     sums = np.stack([np.bincount(place, column, (user.max() + 1) * len(names)) for column in columns], axis=1)
     sums = sums.reshape(-1, len(names), _SUMS)
     counts = (sums[:, :, 0] > 0).sum(axis=0)
-    drawn = _drawn(np.asarray(sums.reshape(len(sums), -1), dtype=np.float64), rule).reshape(
+    drawn = resampled(np.asarray(sums.reshape(len(sums), -1), dtype=np.float64), rule.draws, rule.seed).reshape(
         rule.draws, len(names), _SUMS
     )
     whole = sums.sum(axis=0, keepdims=True)
@@ -63,14 +63,14 @@ def judge(
     return found
 
 
-def _drawn(sums: Matrix, rule: Rule) -> Matrix:
+def resampled(sums: Matrix, draws: int, seed: int) -> Matrix:
     """Returns the sums over users (U, K) of each draw of users with replacement: (draws, K)."""
-    generator, users = np.random.default_rng(rule.seed), len(sums)
+    generator, users = np.random.default_rng(seed), len(sums)
     at_once = max(1, _CHUNK // users)
     even = np.full(users, 1 / users)
     parts = [
-        generator.multinomial(users, even, size=min(at_once, rule.draws - start)) @ sums
-        for start in range(0, rule.draws, at_once)
+        generator.multinomial(users, even, size=min(at_once, draws - start)) @ sums
+        for start in range(0, draws, at_once)
     ]
     return np.concatenate(parts)
 
@@ -82,12 +82,12 @@ def _group(number: int, whole: Matrix, drawn: Matrix) -> dict[str, Any]:
     groups = drawn.shape[1]
 
     def told(over: int, under: int) -> dict[str, Any]:
-        return _spanned(_ratio(ours[:, over], ours[:, under]), _ratio(own[:, over], own[:, under]), 1)
+        return spanned(divided(ours[:, over], ours[:, under]), divided(own[:, over], own[:, under]), 1)
 
     def beside(over: int, under: int) -> dict[str, Any]:
-        value = _ratio(_ratio(ours[:, over], ours[:, under]), _ratio(theirs[:, over], theirs[:, under]))
-        draws = _ratio(_ratio(own[:, over], own[:, under]), _ratio(others[:, over], others[:, under]))
-        return _spanned(value, draws, groups)
+        value = divided(divided(ours[:, over], ours[:, under]), divided(theirs[:, over], theirs[:, under]))
+        draws = divided(divided(own[:, over], own[:, under]), divided(others[:, over], others[:, under]))
+        return spanned(value, draws, groups)
 
     return {
         "decisions": int(whole[0, number, 0]),
@@ -123,12 +123,13 @@ def _of_one(ratio: Mapping[str, Any], least: float) -> str:
     return "undecided" if span is None or span[0] <= 1 <= span[1] else "unequal"
 
 
-def _ratio(over: Vector, under: Vector) -> Vector:
+def divided(over: Vector, under: Vector) -> Vector:
+    """Returns over / under, nan where that is nothing."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(under > 0, over / under, np.nan))
 
 
-def _spanned(value: Vector, drawn: Vector, groups: int) -> dict[str, Any]:
+def spanned(value: Vector, drawn: Vector, groups: int) -> dict[str, Any]:
     """Returns a value with its interval, none where more than a tenth of the draws say nothing of the group."""
     found = float(value[0])
     sound = drawn[np.isfinite(drawn)]

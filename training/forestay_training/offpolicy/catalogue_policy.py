@@ -16,6 +16,8 @@ from forestay.core.decision.recorded import recorded_embedding, recorded_situati
 from forestay.core.decision.situation import Situation
 from forestay.core.errors import ForestayError
 from forestay.core.policy.weighing import weigh
+from forestay_schemas.decision import Candidate
+from forestay_schemas.types import GroupedBy
 from forestay_training.offpolicy.log import Log, Matrix
 from forestay_training.offpolicy.own_log import NOTHING
 from forestay_training.offpolicy.records import Decided
@@ -40,6 +42,23 @@ def weighed(decision: Decided, catalogue: Catalogue) -> Iterator[tuple[str, floa
     Raises:
         ForestayError: its policy reads what is not on the record.
     """
+    for one in candidates_of(decision, catalogue):
+        yield one.offer_id or NOTHING, one.propensity
+
+
+def candidates_of(decision: Decided, catalogue: Catalogue) -> list[Candidate]:
+    """Returns what the catalogue's policy makes of a decision, 'do nothing' first.
+
+    Raises:
+        ForestayError: its policy reads what is not on the record.
+    """
+    prices = catalogue.policy.parity
+    by_country = prices is not None and prices.by is GroupedBy.COUNTRY
+    if by_country and (decision.parity is None or decision.parity.by is not GroupedBy.COUNTRY):
+        raise ForestayError(
+            f"policy.parity goes by country, which is not on decision {decision.decision_id}: it is on those made"
+            " with such prices; to `forestay fair` a file may tell it, --groups with a column `country`"
+        )
     kept = {one.offer_id for one in decision.candidates}
     cut = {one.offer_id for one in decision.suppressed}
     offers = [
@@ -47,15 +66,13 @@ def weighed(decision: Decided, catalogue: Catalogue) -> Iterator[tuple[str, floa
     ]
     try:
         churn = decision.churn
-        candidates = weigh(offers, situation_of(decision), churn.probability, catalogue, rung=churn.rung)
+        return weigh(offers, situation_of(decision), churn.probability, catalogue, rung=churn.rung)
     except ValidationError as error:
         # A value that is no number: what it is made of is not there.
         raise ForestayError(
             f"the policy cannot weigh decision {decision.decision_id}: a feature it reads is not on the record, which"
             f" has {', '.join(sorted(decision.features)) or 'none'}"
         ) from error
-    for one in candidates:
-        yield one.offer_id or NOTHING, one.propensity
 
 
 def _may_be(offer: Offer, decision: Decided) -> bool:
@@ -74,7 +91,9 @@ def situation_of(decision: Decided) -> Situation:
     """Returns the situation as far as it is on the record; a feature that is not is nan."""
     made = decision.trigger.kind, decision.features
     embedding = recorded_embedding(decision.churn.version, decision.embedding)
-    return recorded_situation(decision.decision_id, decision.user_id, decision.decided_at, *made, embedding)
+    situation = recorded_situation(decision.decision_id, decision.user_id, decision.decided_at, *made, embedding)
+    told = decision.parity
+    return situation if told is None or told.by is not GroupedBy.COUNTRY else situation._replace(country=told.group)
 
 
 def _widened(log: Log, new: tuple[str, ...]) -> Log:

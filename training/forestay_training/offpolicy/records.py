@@ -9,7 +9,7 @@ import msgspec
 
 from forestay.core.errors import ForestayError
 from forestay.recording.values import record_values
-from forestay_schemas.types import Rung, TriggerKind
+from forestay_schemas.types import GroupedBy, Rung, TriggerKind
 
 _EVERY: Final = 10_000
 
@@ -41,6 +41,13 @@ class Score(msgspec.Struct, frozen=True, gc=False):
     version: str = ""
 
 
+class Group(msgspec.Struct, frozen=True, gc=False):
+    """The group by which candidates bore a price of parity."""
+
+    by: GroupedBy
+    group: str
+
+
 class Decided(msgspec.Struct, frozen=True, gc=False):
     """The fields of a decision that a policy is judged by: a tenth of the memory of the whole."""
 
@@ -55,6 +62,7 @@ class Decided(msgspec.Struct, frozen=True, gc=False):
     offer_id: str | None
     features: dict[str, float]
     embedding: tuple[float, ...] = ()
+    parity: Group | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):

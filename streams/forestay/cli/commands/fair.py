@@ -5,9 +5,13 @@ from typing import Annotated
 
 import typer
 
+from forestay.core.errors import UsageError
+from forestay.core.policy.parity import Measure
+
 _WHAT = "What is judged"
 _HOW = "How"
 _TELL = "What is told"
+_PRICE = "Prices of parity"
 
 
 def fair(
@@ -75,6 +79,23 @@ def fair(
             metavar="FILE.html", help="Write a page with plots too.", show_default=False, rich_help_panel=_TELL
         ),
     ] = None,
+    price: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Judge nothing: write the prices of parity that bring the catalogue's policy into the band, by tier,"
+            " or by a column `country` of --groups, and tell what they cost.",
+            show_default=False,
+            rich_help_panel=_PRICE,
+        ),
+    ] = None,
+    parity: Annotated[
+        Measure,
+        typer.Option(
+            help="What is to be alike: how often an offer is made, or its cost as a share of the basket.",
+            rich_help_panel=_PRICE,
+        ),
+    ] = Measure.SELECTION,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=_TELL)] = False,
 ) -> None:
     """Tell who is made offers and at what price, group by group, and whether one gets less than the others.
@@ -90,12 +111,26 @@ def fair(
     forestay fair --log october --groups regions.csv
     forestay fair --log october --groups regions.csv --candidate new-catalogue.yaml --json
     forestay fair --log october --allow "gold=points are for members"
+    forestay fair --log october --candidate new-catalogue.yaml --price parity.json
     ```
     """
     from forestay.cli.console import print_json
     from forestay.cli.fairness_judging import Asked, judged, show
     from forestay.cli.flags import settings_of
 
+    if price is not None:
+        from forestay.cli.parity_pricing import AskedPrice, price_parity, show_prices
+
+        if allow or report is not None:
+            raise UsageError("--price judges nothing: leave out --allow and --report")
+        shop = candidate or settings_of(ctx).catalogue
+        how = draws, seed, reward_function
+        cost = price_parity(AskedPrice(price, parity, log, groups, shop, least, least_users, *how))
+        if as_json:
+            print_json(cost)
+        else:
+            show_prices(cost)
+        return
     asked = Asked(
         log, groups, candidate, least, allow or (), least_users, reward_function, draws, seed, report
     )  # fmt: skip

@@ -16,10 +16,11 @@ from forestay.core.decision.guardrail_settings import Days, Guardrails, Money, P
 from forestay.core.experiments.settings import Experiment, check_together
 from forestay.core.hashing import identifier
 from forestay.core.items.items import Items, ListKind
+from forestay.core.policy.parity import OTHERS, ParityPrices
 from forestay.core.policy.posterior import Posterior
 from forestay.core.policy.rule import MAX_RULES, Rule, check_rules
 from forestay.core.policy.value_to_go import LongRun
-from forestay_schemas.types import ActionKind, Identifier, Label, Timestamp, TriggerKind
+from forestay_schemas.types import ActionKind, GroupedBy, Identifier, Label, Timestamp, TriggerKind
 
 #: A catalogue may hold this many offers; the policy looks at each for every decision.
 MAX_OFFERS: Final = 200
@@ -145,6 +146,8 @@ class PolicySettings(Part):
     posterior: Posterior | None = Field(default=None, exclude_if=lambda posterior: posterior is None)
     #: Advice on what comes after the horizon of rewards.
     value_to_go: LongRun | None = Field(default=None, exclude_if=lambda advice: advice is None)
+    #: As of the posterior. Groups bear prices, so that their rates lie in a band (`docs/fairness.md`).
+    parity: ParityPrices | None = Field(default=None, exclude_if=lambda prices: prices is None)
 
     @model_validator(mode="before")
     @classmethod
@@ -251,6 +254,15 @@ class Catalogue(Part):
         stopped |= {rule.offer for rule in self.switches.automatic if rule.offer is not None}
         if unknown := sorted(stopped - {offer.id for offer in self.offers}):
             message = f"switches name what is no offer: {', '.join(unknown)}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _known_groups(self) -> Self:
+        prices = self.policy.parity
+        tiers = set(prices.groups) if prices is not None and prices.by is GroupedBy.TIER else set()
+        if unknown := sorted(tiers - {*self.tiers, OTHERS}):
+            message = f"policy.parity has a price for a tier that `tiers` does not name: {unknown[0]}"
             raise ValueError(message)
         return self
 

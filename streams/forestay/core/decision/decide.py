@@ -13,14 +13,14 @@ from forestay.core.decision.release import held_of
 from forestay.core.decision.situation import Situation, action_id_of
 from forestay.core.items.offered import offered_items
 from forestay.core.policy.by_rules import speaking
-from forestay.core.policy.weighing import rules_decide, weigh
+from forestay.core.policy.weighing import parity_group, rules_decide, weigh
 from forestay.core.record import OutputRecord
 from forestay.core.state.contact import MAX_CONTACTS, Contact, Score
 from forestay.core.state.held import Held, put_held
 from forestay.core.state.user_state import UserState
 from forestay.core.survival import Survival
 from forestay.core.units import to_datetime, to_milliseconds
-from forestay_schemas.decision import Decision
+from forestay_schemas.decision import Decision, ParityGroup
 from forestay_schemas.retention_action import Churn, ExperimentArm, PolicyStamp, RetentionAction
 from forestay_schemas.types import Rung
 
@@ -78,7 +78,15 @@ def decide(
         budgets=affordable.draws(chosen.offer_id),
         items=() if offer is None else tuple(offered_items(offer, situation, catalogue)),
         embedding=() if situation.embedding is None else situation.embedding.numbers,
+        parity=_parity(situation, catalogue, churn.rung),
     )
+
+
+def _parity(situation: Situation, catalogue: Catalogue, rung: Rung) -> ParityGroup | None:
+    prices = catalogue.policy.parity
+    if prices is None or rules_decide(catalogue, rung):
+        return None
+    return ParityGroup(by=prices.by, group=parity_group(prices.by, situation, catalogue))
 
 
 def action_of(decision: Decision, catalogue: Catalogue) -> RetentionAction | None:

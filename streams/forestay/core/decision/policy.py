@@ -77,6 +77,7 @@ def candidates(offers: Sequence[Offer], values: Sequence[Valued], propensities: 
             expected_value=one.value,
             propensity=propensity,
             value_to_go=one.value_to_go,
+            parity_price=one.parity_price,
         )
         for (offer_id, kind), one, propensity in zip(names, values, propensities, strict=True)
     ]

@@ -7,10 +7,11 @@ from forestay.core.decision import policy
 from forestay.core.decision.catalogue import Catalogue, Offer, PolicyKind
 from forestay.core.decision.situation import Situation
 from forestay.core.policy import by_rules, linear_thompson
+from forestay.core.policy.parity import OTHERS
 from forestay.core.policy.signals import signals
 from forestay.core.policy.terms import Terms
 from forestay_schemas.decision import Candidate
-from forestay_schemas.types import Rung
+from forestay_schemas.types import GroupedBy, Rung
 
 
 def weigh(  # noqa: PLR0917 - the whole of what a policy may know
@@ -43,12 +44,24 @@ def _terms(
     catalogue: Catalogue,
     surcharges: Mapping[str, float],
 ) -> Terms:
-    advice = catalogue.policy.value_to_go
-    if advice is None:
-        return Terms(surcharges)
-    told = signals(situation, probability, catalogue)
-    added = {offer.id: advice.weight * advice.file.of(offer.id, told) for offer in offers}
-    return Terms(surcharges, added, advice.cap)
+    advice, prices = catalogue.policy.value_to_go, catalogue.policy.parity
+    long_run: Mapping[str, float] = MappingProxyType({})
+    parity: Mapping[str, float] = MappingProxyType({})
+    if advice is not None:
+        told = signals(situation, probability, catalogue)
+        long_run = {offer.id: advice.weight * advice.file.of(offer.id, told) for offer in offers}
+    if prices is not None:
+        group, basket = parity_group(prices.by, situation, catalogue), situation.feature("average_basket")
+        parity = {
+            offer.id: prices.of(group, policy.cost(offer, basket), basket) for offer in offers if offer.marketing
+        }
+    return Terms(surcharges, long_run, 0.0 if advice is None else advice.cap, parity)
+
+
+def parity_group(by: GroupedBy, situation: Situation, catalogue: Catalogue) -> str:
+    """Returns the group of the user that prices of parity go by."""
+    told = situation.country if by is GroupedBy.COUNTRY else catalogue.tier(situation.feature("spend_total"))
+    return told or OTHERS
 
 
 def rules_decide(catalogue: Catalogue, rung: Rung) -> bool:
