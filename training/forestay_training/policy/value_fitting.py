@@ -27,6 +27,8 @@ _RIDGE: Final = 1.0
 _ROUNDS: Final = 500
 #: The values are settled when a round moves them by no more than this share of themselves.
 _SETTLED: Final = 1e-6
+#: After all rounds this share will do: single decisions may go back and forth between offers of equal value.
+_NEARLY: Final = 0.01
 #: The share of values that may lie at the bound: more, and the weights run away.
 _MAY_BE_CUT: Final = 0.01
 
@@ -104,11 +106,12 @@ def _iterated(
         one, other = (_regressed(steps, rows, known, target, way.prior_decisions) for rows in halves)
         found = np.where(halves[0], _best(steps, one, other, known, way), _best(steps, other, one, known, way))
         new = np.clip(found, -bound, bound)
-        moved, value = float(np.abs(new - value).max()), new
-        if moved <= _SETTLED * float(np.abs(value).max()):
-            if float((np.abs(value) >= bound).mean()) <= _MAY_BE_CUT or bound == 0:
-                return value, number
-            break
+        moved, value = float(np.linalg.norm(new - value)), new
+        size = float(np.linalg.norm(value))
+        if moved <= (_SETTLED if number < _ROUNDS else _NEARLY) * size:
+            if bound > 0 and float((np.abs(value) >= bound).mean()) > _MAY_BE_CUT:
+                break
+            return value, number
     raise ForestayError(
         "the values do not settle: on this log nothing can be said of the long run; more of the log, a lower"
         " --discount or more --prior-decisions may help"
