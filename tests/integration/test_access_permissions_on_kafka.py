@@ -24,8 +24,10 @@ from forestay.cli.adapting import adapter_of
 from forestay.cli.main import app
 from forestay.recording import RecordedMessage, RecordingMetadata, write_recording
 from forestay.settings import (
+    DEFAULT_CATALOGUE,
     TOPIC_ROLES,
     AdapterSettings,
+    CatalogueSource,
     ClockSource,
     KafkaSettings,
     Settings,
@@ -321,6 +323,35 @@ def test_who_fills_state_needs_what_the_page_lists(
     refused = CliRunner().invoke(app, ["backfill", "--from", "past.jsonl"])
     assert refused.exit_code == 1
     assert "TopicAuthorizationFailed" in refused.output
+
+
+def test_who_pushes_a_catalogue_needs_to_write_it_and_the_worker_to_read_it(
+    broker: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = declared(broker, broker.scram(), "pushes")
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "offers.yaml").write_text(DEFAULT_CATALOGUE.read_text())
+    read, write = needed(Part.CATALOGUE, settings)
+    push = ["catalogue", "push", "offers.yaml", "--reason", "first", "--yes"]
+    broker.allow(read)
+    assert CliRunner().invoke(app, ["catalogue", "history"]).exit_code == 0
+    refused = CliRunner().invoke(app, push)
+    assert refused.exit_code == 1
+    assert f"--operation Write --topic {settings.topics.catalogue}" in refused.output
+    broker.allow(write)
+    assert CliRunner().invoke(app, push).exit_code == 0
+    broker.forbid(read, write)
+    # A worker that follows must read it, and need not write it.
+    follows = WorkerSettings(clock=ClockSource.NONE, catalogue_source=CatalogueSource.TOPIC, log_level="debug")
+    settings = settings.model_copy(update={"worker": follows})
+    grants = needed(Part.WORKER, settings)
+    assert [grant.operation for grant in grants if grant.name == settings.topics.catalogue] == ["Read"]
+    broker.allow(*grants)
+    with worker(environment(settings)) as process:
+        assert any("is revision 1" in line for line in process.log)
+        assert process.stop() == 0
 
 
 def test_what_topics_describe_needs_is_enough_for_it(broker: SecureKafka) -> None:
