@@ -21,7 +21,7 @@ from forestay.cli.main import app
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.policy import cost, expected_value
 from forestay.core.errors import ForestayError
-from forestay.core.policy.parity import Measure
+from forestay.core.policy.parity_measure import Measure
 from forestay.core.policy.posterior import SIGNALS
 from forestay_schemas.types import GroupedBy, TriggerKind
 from forestay_training.fairness.groups import by_tier

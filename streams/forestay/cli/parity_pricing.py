@@ -10,7 +10,7 @@ from forestay.cli.console import console, printable, table
 from forestay.cli.fairness_judging import spanned
 from forestay.cli.progress import progress
 from forestay.core.errors import ForestayError, UsageError
-from forestay.core.policy.parity import Measure
+from forestay.core.policy.parity_measure import Measure
 from forestay_schemas.types import GroupedBy
 from forestay_training.fairness.groups import by_file, by_tier, tells_country, with_countries
 from forestay_training.fairness.price_cost import Case, Drawing, cost_of

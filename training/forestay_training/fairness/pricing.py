@@ -16,7 +16,8 @@ from forestay.core.decision.catalogue import Catalogue, PolicyKind
 from forestay.core.decision.policy import cost
 from forestay.core.errors import ForestayError
 from forestay.core.hashing import unit_interval
-from forestay.core.policy.parity import GroupPrice, Measure, ParityPrices
+from forestay.core.policy.parity import GroupPrice, ParityPrices
+from forestay.core.policy.parity_measure import Measure
 from forestay_schemas.types import GroupedBy
 from forestay_training.fairness.frontier import Frontier, between, least_cost
 from forestay_training.offpolicy.catalogue_policy import candidates_of

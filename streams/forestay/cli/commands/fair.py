@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from forestay.core.errors import UsageError
-from forestay.core.policy.parity import Measure
+from forestay.core.policy.parity_measure import Measure
 
 _WHAT = "What is judged"
 _HOW = "How"

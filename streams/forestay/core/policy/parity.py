@@ -4,25 +4,18 @@ They are the Lagrange multipliers of a band in which the groups' rates shall lie
 (`forestay fair --price`). Groups are told by what the decision knows of the user, never guessed.
 """
 
-from enum import StrEnum
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from forestay.core.decision.guardrail_settings import Share
+from forestay.core.policy.parity_measure import Measure
 from forestay_schemas.types import GroupedBy, Label
 
 #: Users who have reached no tier, or whose country no event has told.
 OTHERS: Final = "(others)"
 #: More groups than these are no groups but users.
 MAX_GROUPS: Final = 100
-
-
-class Measure(StrEnum):
-    """What is to be alike: how often a decision makes an offer, or what share of the basket offers cost."""
-
-    SELECTION = "selection"
-    DISCOUNT = "discount"
 
 
 class GroupPrice(BaseModel):

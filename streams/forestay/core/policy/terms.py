@@ -4,6 +4,7 @@ Guardrails and hard limits of budgets have cut what they cut before: no term bri
 """
 
 from collections.abc import Mapping
+from math import isnan
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -43,8 +44,7 @@ class Terms(NamedTuple):
     def _bounded(self, offer_id: str, immediate: float) -> float:
         added = self.long_run.get(offer_id, 0.0)
         limit = self.cap * abs(immediate)
-        # What is no number stays so, and no record takes it: the policy reads what is not on the record.
-        return round(min(max(added, -limit), limit), VALUE_DIGITS) if added == added else added  # noqa: PLR0124
+        return added if isnan(added) else round(min(max(added, -limit), limit), VALUE_DIGITS)
 
 
 #: Nothing is added.

@@ -4,9 +4,9 @@ The number is advice: it is drawn towards 0 by its own doubt, and then bounded b
 (`terms.py`). An offer without a head, as too little is known of it, has none.
 """
 
+from math import copysign, isnan
 from typing import Final, Self
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from forestay.core.decision.guardrail_settings import Part, Share
@@ -57,7 +57,10 @@ class ValueToGo(BaseModel):
             return 0.0
         mean = float(signals @ head.gaussian.mean)
         deviation = max(float(signals @ head.gaussian.covariance @ signals), 0.0) ** 0.5
-        return float(np.sign(mean)) * max(abs(mean) - self.doubt * deviation, 0.0) if mean == mean else mean  # noqa: PLR0124 - nan stays nan
+        if isnan(mean):
+            # A feature is not on the record: what is no number comes to no value, and no record takes it.
+            return mean
+        return copysign(max(abs(mean) - self.doubt * deviation, 0.0), mean)
 
 
 class LongRun(Part):
