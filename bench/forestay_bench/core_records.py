@@ -10,13 +10,14 @@ from support.datasets import Fed
 
 from forestay.catalogue_file import load_catalogue
 from forestay.core.decision.answer import Answer, ModelIdentity
-from forestay.core.partition import Partition, Sources
+from forestay.core.partition import Partition
 from forestay.core.rules import Rules
+from forestay.core.sources import Sources
 from forestay.core.state.state_codec import MARK_KEY
 from forestay.settings import DEFAULT_CATALOGUE, EngineSettings, FeatureSettings
 from forestay.trigger_file import DEFAULT_TRIGGERS, load_triggers
 
-SOURCES: Final = Sources("clickstream", "forestay-clock", "forestay-identity", "action-feedback")
+SOURCES: Final = Sources("clickstream", "forestay-clock", "forestay-identity", "action-feedback", "forestay-budget")
 #: Events from one commit to the next: as many as one worker takes in some 50 ms.
 _COMMIT_EVERY: Final = 1_000
 #: What stands in for the model says this of everybody: whoever may be sent an action is.

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from support.builders import SOURCES, catalogue
 from support.datasets import Share, online_retail
 
+from forestay.core.applied import Applied
 from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.model_input import ModelInput, stack
 from forestay.core.event import NEVER
-from forestay.core.partition import Applied, Partition
+from forestay.core.partition import Partition
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.survival import Survival

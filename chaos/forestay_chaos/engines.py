@@ -36,7 +36,7 @@ class Engine(NamedTuple):
     own_topics: tuple[str, ...] = ()
 
 
-FORESTAY: Final = Engine("forestay", ("forestay",), ("clickstream", "clock", "identity"), KINDS, _judge)
+FORESTAY: Final = Engine("forestay", ("forestay",), ("clickstream", "clock", "identity", "budget"), KINDS, _judge)
 #: Stages are Forestay's own, and so are Triton, the recorder and a clock that is read.
 STOCK: Final = Engine(
     "stock", (STOCK_MODULE,), ("clickstream",), PLAIN_KINDS, judge_stock, stock_traffic, (CHANGELOG,)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from forestay_chaos.read_record import ReadRecord
 from forestay_chaos.verdict import Verdict
 
-_SOURCES: Final = ("clickstream", "clock", "identity")
+_SOURCES: Final = ("clickstream", "clock", "identity", "budget")
 Entry = dict[str, Any]
 Read = Mapping[str, Sequence[ReadRecord]]
 

@@ -85,6 +85,9 @@ class Traffic:
             "FORESTAY_FEATURES__EMIT_ON": json.dumps(sorted(kind for kind, _ in KINDS)),
             "FORESTAY_FEATURES__EMIT": json.dumps(FEATURES),
             "FORESTAY_TOPICS__PARTITIONS": str(self.partitions),
+            # Of two seeds in four. A second is more than a day of event time here: so that reports are not stale.
+            "FORESTAY_BUDGETS__MOVES": str(self.seed // 2 % 2 == 0),
+            "FORESTAY_BUDGETS__INTERVAL_SECONDS": str(6 * 3_600),
             # Clock records are part of the traffic.
             "FORESTAY_WORKER__CLOCK": "none",
         }

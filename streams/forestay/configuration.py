@@ -37,11 +37,14 @@ def load_configuration(settings: Settings) -> Configuration:
         ConfigurationError: the catalogue or the triggers cannot work.
     """
     catalogue, triggers = load_catalogue(settings.catalogue), load_triggers(settings.triggers)
-    rules = settings.engine.rules(settings.features, triggers.rules())
+    rules = settings.engine.rules(settings.features, triggers.rules())._replace(
+        budget_interval=settings.budgets.interval
+    )
     check_memory(catalogue, rules)
     parts = (
         settings.engine.model_dump_json(exclude=_WITHOUT_EFFECT),
         settings.features.model_dump_json(),
+        *([settings.budgets.model_dump_json()] if settings.budgets.moves else []),
         settings.format.clickstream,
         triggers.model_dump_json(),
     )

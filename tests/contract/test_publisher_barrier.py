@@ -25,8 +25,9 @@ from support.builders import (
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 from support.ledger_world import InMemory, again
 
+from forestay.core.applied import Restored
 from forestay.core.ledger import Found, users_digest
-from forestay.core.partition import Partition, Restored
+from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.state.seal import unsealed

@@ -11,7 +11,8 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forestay.core.budget.account import AccountKey, Draw
+from forestay.core.budget.account import Draw
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.book import GRACE, Book
 from forestay.core.budget.budget import Budget
 from forestay.core.budget.records import BudgetsMark, decode_reservation, encode_reservation

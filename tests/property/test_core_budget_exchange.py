@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forestay.core.budget.account import AccountKey, Draw
+from forestay.core.budget.account import Draw
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.book import Book
 from forestay.core.budget.budget import Budget
 from forestay.core.budget.exchange import Exchange, treasurer_of
 from forestay.core.budget.exchange_record import decode_message
 from forestay.core.budget.lease import Lease
-from forestay.core.budget.lease_record import LeaseRecord
 from forestay.core.budget.records import BudgetsMark
 from forestay.core.errors import DeadLetter
 from forestay.core.units import DAY, MINUTE
@@ -35,26 +35,26 @@ class Node:
         self.number, self.partitions = number, partitions
         self.decisions: list[tuple[str, Draw]] = []
         self.inbox: list[bytes] = []
-        self.kept: tuple[BudgetsMark | None, tuple[LeaseRecord, ...], int, int] = (None, (), 0, 0)
+        self.kept: tuple[BudgetsMark | None, int, int] = (None, 0, 0)
         self.recover()
 
     def recover(self) -> None:
-        mark, leases, decided, self.position = self.kept
+        mark, decided, self.position = self.kept
         self.book = Book([BUDGET], self.number, self.partitions)
         self.book.restore([], mark)
         self.exchange = Exchange(self.book)
-        self.exchange.restore(leases)
+        self.exchange.restore()
         for action_id, draw in self.decisions[decided:]:
             self.book.book(action_id, [draw], None)
 
     def commit(self, nodes: list["Node"], random: Random) -> None:
         """Before the mark is whole, after it, or in the midst of the messages the process may be gone."""
-        leases = self.exchange.checkpoint()
+        self.exchange.checkpoint()
         _, mark = self.book.checkpoint()
         if random.random() < 0.1:
             self.recover()
             return
-        self.kept = (mark, leases, len(self.decisions), self.position)
+        self.kept = (mark, len(self.decisions), self.position)
         for letter in self.exchange.durable():
             if random.random() < 0.1:
                 self.recover()

@@ -23,8 +23,9 @@ from support.builders import (
     user,
 )
 
+from forestay.core.applied import Applied
 from forestay.core.decoding.decode import MAX_FUTURE
-from forestay.core.partition import Applied, Partition
+from forestay.core.partition import Partition
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
 from forestay_schemas import ClickEvent

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from forestay.configuration import Configuration
+from forestay.core.applied import Applied
 from forestay.core.budget.book import Book
 from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.catalogue import Catalogue
@@ -16,9 +17,10 @@ from forestay.core.decision.situation import Situation, decision_id
 from forestay.core.event import NEVER, from_contract
 from forestay.core.feature_set import DEFAULT_FEATURES, FEATURE_COUNT, FEATURE_NAMES, FeatureSet
 from forestay.core.ledger import Found, users_digest
-from forestay.core.partition import Applied, Partition, Sources
+from forestay.core.partition import Partition
 from forestay.core.record import Headers, OutputRecord, SourceRecord
 from forestay.core.rules import Rules
+from forestay.core.sources import Sources
 from forestay.core.state.state_codec import MARK_KEY, decode_mark, encode_user
 from forestay.core.state.user_state import UserState, apply_event
 from forestay.core.units import to_datetime
@@ -27,7 +29,7 @@ from forestay_schemas import ClickEvent, Trigger, TriggerKind, rfc3339
 TOPIC: Final = "clickstream"
 CLOCK_TOPIC: Final = "forestay-clock"
 FEEDBACK_TOPIC: Final = "action-feedback"
-SOURCES: Final = Sources(TOPIC, CLOCK_TOPIC, "forestay-identity", FEEDBACK_TOPIC)
+SOURCES: Final = Sources(TOPIC, CLOCK_TOPIC, "forestay-identity", FEEDBACK_TOPIC, "forestay-budget")
 #: 2026-01-01T00:00:00Z
 START: Final = 1_767_225_600_000
 RULES: Final = Rules()

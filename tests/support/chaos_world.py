@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from support.builders import MODEL, SOURCES, answered
 
 from forestay.catalogue_file import load_catalogue
+from forestay.core.applied import Applied
 from forestay.core.event import EVENT_CODES
 from forestay.core.feature_stream import FeatureStream
-from forestay.core.partition import Applied, Partition
+from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.state.seal import sealed_records
@@ -16,7 +17,18 @@ from forestay_chaos.oracle import ReadRecord
 from forestay_chaos.traffic import CATALOGUE, FEATURES, KINDS, TRIGGERS, Traffic
 from forestay_chaos.traffic_places import partition_of
 
-ROLES = ("clickstream", "clock", "identity", "actions", "decisions", "outcomes", "dead_letters", "features", "state")
+ROLES = (
+    "clickstream",
+    "clock",
+    "identity",
+    "budget",
+    "actions",
+    "decisions",
+    "outcomes",
+    "dead_letters",
+    "features",
+    "state",
+)
 #: Of every record; 2026, so that the traffic lies in the past.
 SENT_AT = 1_767_225_600_000
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from support.builders import MODEL, SOURCES, TOPIC, Click, answered, catalogue, source, user
 
+from forestay.core.applied import Applied, Restored
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.deciding import Settled
 from forestay.core.identity.identity_record import decode_identity
-from forestay.core.partition import Applied, Partition, Restored
+from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord, SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.state.identity import Identity

@@ -1,4 +1,4 @@
-"""Several partitions that merge ids, without Kafka: logs in memory, lives that end anywhere, and recovery.
+"""Several partitions that merge ids and share budgets, without Kafka: logs in memory, lives that end anywhere.
 
 Follows shell/pipeline.py: the outputs of a batch become durable record by record while a commit may be under way,
 users first and the mark last; when all of it is durable, what waited for that is written. A life is a generator
@@ -14,11 +14,12 @@ from typing import Any, Final, NamedTuple
 from support.builders import DIGEST, MODEL, SOURCES, TOPIC, Click, answered, source
 from support.fakes import Model
 
+from forestay.core.applied import Restored
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.decide import record_of
 from forestay.core.event import NEVER
 from forestay.core.ledger import Found, Ledger, Taken, users_digest
-from forestay.core.partition import Partition, Restored
+from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord, Record, SourceRecord
 from forestay.core.rules import Rules
 from forestay.core.state.mark import PartitionMark
@@ -27,6 +28,7 @@ from forestay.core.state.user_state import UserState
 from forestay_schemas import Decision
 
 IDENTITY: Final = SOURCES.identity
+BUDGET: Final = SOURCES.budget
 #: Far beyond what any world needs to come to rest.
 _MOST_STEPS: Final = 100_000
 
@@ -71,6 +73,9 @@ class World:
             for offset in range(start, len(log))
         ]
 
+    def stepped(self) -> None:
+        """Called after each step of any partition, for those who look on."""
+
     def run(self, crashes: int, *, orderly: bool = False) -> None:
         """Lets all partitions work until nothing is left, each crashing at random, `crashes` times in all.
 
@@ -97,6 +102,7 @@ class World:
                 idle.clear()
             else:
                 idle.add(number)
+            self.stepped()
             if not left and len(idle) == len(self.numbers):
                 break
         else:
@@ -133,7 +139,7 @@ class Life:
 
     def __init__(self, world: World, number: int) -> None:
         self.world = world
-        self.core = Partition(number, SOURCES, world.rules, world.shop)
+        self.core = Partition(number, SOURCES, world.rules, world.shop, partitions=len(world.numbers))
         users, mark, made = world.recover(number)
         since = mark.decisions if mark else 0
         self._ledger = Ledger(self.core, 1, DIGEST)
@@ -141,7 +147,7 @@ class Life:
         self._restored: Restored = self.core.restore(users, mark, made)
         self._ledger.start(found, version("forestay"))
         world.repeated_moves += sum(b"move" in (record.value or b"")[:8] for record in self._restored.identity)
-        self._committed = {} if self._restored.identity else dict(self.core.positions)
+        self._committed = {} if self._restored.identity or self.core.has_to_tell else dict(self.core.positions)
         self._state: deque[tuple[str, OutputRecord]] = deque()
         self._committing = False
 
@@ -152,7 +158,8 @@ class Life:
             yield from self._write("actions", record_of(action))
         yield from self._write_identity(self._restored.identity)
         while True:
-            ready = [(topic, left) for topic in (TOPIC, IDENTITY) if (left := self.world.unread(self.core, topic))]
+            sources = (TOPIC, IDENTITY, BUDGET)
+            ready = [(topic, left) for topic in sources if (left := self.world.unread(self.core, topic))]
             if ready and random.random() < 0.8:
                 topic, left = random.choice(ready)
                 yield from self._batch(topic, left[: random.randint(1, 8)])
@@ -226,6 +233,10 @@ class Life:
             yield from self._write_state(len(self._state))
             self._committing = False
             yield from self._write_identity(self.core.durable())
+            for letter in self.core.exchange.durable():
+                for record in [letter.record] * self.world.random.choice([1, 1, 1, 2]):
+                    self.world.logs[Place(BUDGET, letter.partition)].append(record)
+                    yield from self._travel()
 
     def _write_state(self, count: int) -> Steps:
         for _ in range(count):

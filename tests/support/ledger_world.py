@@ -128,12 +128,14 @@ def again(
     digest: str = DIGEST,
     place: Callable[[bytes], int] = lambda _key: 0,
     catalogues: Catalogues | None = None,
+    partitions: int = 1,
 ) -> Outcome:
     """Runs it by its ledger."""
     scores, kept = scores or CheckedScores(), Kept()
     outputs = RecordedOutputs(recordings, TOPICS, scores.book)
     judge = Judge(recordings, kinds(TOPICS), outputs, scores, digest)
-    run = LedgerRun(recordings, Plan(SOURCES, rules, shop, place), TOPICS, scores, judge, kept, None, catalogues)
+    plan = Plan(SOURCES, rules, shop, place, partitions=partitions)
+    run = LedgerRun(recordings, plan, TOPICS, scores, judge, kept, None, catalogues)
     try:
         run.run(lambda _done: None)
     except DivergenceFoundError as error:

@@ -11,7 +11,7 @@ from support.workers import environment
 
 from forestay.settings import Settings
 
-ROLES = ("clickstream", "clock", "identity", "decisions", "actions", "dead-letters", "ledger")
+ROLES = ("clickstream", "clock", "identity", "budget", "decisions", "actions", "dead-letters", "ledger")
 
 
 def made_again(settings: Settings, folder: Path) -> dict[str, Any]:

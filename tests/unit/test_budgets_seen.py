@@ -69,7 +69,7 @@ def test_budgets_that_nobody_has_any_more_are_not_told() -> None:
 def test_status_is_a_table_or_an_object(monkeypatch: pytest.MonkeyPatch, found: list[Standing]) -> None:
     monkeypatch.setattr(budgeting, "look", lambda _: (found, 2))
     told = CliRunner().invoke(app, ["budget", "status", "--json"])
-    assert json.loads(told.stdout) == {"partitions": 2, "accounts": [one._asdict() for one in found]}
+    assert json.loads(told.stdout) == {"partitions": 2, "accounts": [one._asdict() | {"shares": []} for one in found]}
     assert ("4,101" if found else "nothing was drawn") in CliRunner().invoke(app, ["budget", "status"]).stdout
 
 

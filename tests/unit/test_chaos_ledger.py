@@ -35,6 +35,7 @@ def found(*entries: Entry, events: int = 10, decisions: int = 0) -> list[str]:
         "clickstream": records("clickstream", [b"{}"] * events),
         "clock": [],
         "identity": [],
+        "budget": [],
         "dead_letters": [],
         "decisions": records("decisions", [b"{}"] * decisions),
         "ledger": records("ledger", [json.dumps({"partition": 0, **entry}).encode() for entry in entries]),

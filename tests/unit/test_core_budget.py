@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from forestay.core.budget.account import AccountKey
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.book import STAYS_OPEN, Book
 from forestay.core.budget.budget import Budget
 from forestay.core.budget.lease import share_of

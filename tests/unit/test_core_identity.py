@@ -8,11 +8,11 @@ import pytest
 from support.builders import START, TOPIC, Click, catalogue, click, feature, offer
 from support.identity_node import Node, read
 
+from forestay.core.applied import Applied
 from forestay.core.errors import StateError
 from forestay.core.event import EVENT_NAMES, Event
 from forestay.core.feature_stream import FeatureStream
 from forestay.core.identity.identity_record import Ask, Forward, Move, encode_identity, forwarded
-from forestay.core.partition import Applied
 from forestay.core.patterns.pattern_trigger import PatternRule
 from forestay.core.patterns.patterns import PatternRules
 from forestay.core.record import OutputRecord

@@ -82,7 +82,7 @@ def test_a_mark_of_version_1_knows_no_watermark() -> None:
 
 
 @pytest.mark.parametrize("decode", [read, decode_mark])
-@pytest.mark.parametrize("record", [b"", b"\x00", b"\x03\x90", b"\xff" * 40, b"{}"])
+@pytest.mark.parametrize("record", [b"", b"\x00", b"\x04\x90", b"\xff" * 40, b"{}"])
 def test_an_unknown_version_is_refused_by_its_number(decode: Any, record: bytes) -> None:
     with pytest.raises(StateError, match="has version"):
         decode(record)

@@ -122,7 +122,7 @@ def test_what_is_gone_unread_is_said() -> None:
     assert (new, notes) == (opening_mark(0), [])
     shorter = logs(end=with_offset(logs().end, TOPICS.clock, 49))
     assert moved_on(0, MARK, BESIDE, shorter, TOPICS)[0].positions.keys() == {
-        *(TOPICS.clickstream, TOPICS.identity, TOPICS.feedback)
+        *(TOPICS.clickstream, TOPICS.identity, TOPICS.feedback, TOPICS.budget)
     }
     assert told_now(logs(), TOPICS, ()) == BESIDE
 

@@ -11,8 +11,9 @@ from faust.types import TP
 from support.builders import MODEL, NOTHING_FOUND, SOURCES, START, TOPIC, catalogue, click, configuration, source
 from support.fakes import FakePublisher
 
+from forestay.core.applied import Restored
 from forestay.core.decision.answer import Answer
-from forestay.core.partition import Partition, Restored
+from forestay.core.partition import Partition
 from forestay.core.rules import Rules
 from forestay.settings import Settings
 from forestay.shell.app import _CHUNKS, RetentionApp

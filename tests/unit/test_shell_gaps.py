@@ -7,8 +7,9 @@ from faust.types import TP
 from support.builders import DIGEST, MODEL, NOTHING_FOUND, SOURCES, TOPIC, catalogue, click, source, user
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
+from forestay.core.applied import Restored
 from forestay.core.errors import StateError
-from forestay.core.partition import Partition, Restored
+from forestay.core.partition import Partition
 from forestay.core.rules import Rules
 from forestay.settings import TopicSettings, WorkerSettings
 from forestay.shell.pipeline import Outside, Pipeline

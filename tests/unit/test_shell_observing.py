@@ -12,10 +12,11 @@ from support.builders import DIGEST, MODEL, NOTHING_FOUND, SOURCES, START, TOPIC
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 from support.watching import inputs, seen, served_reference
 
+from forestay.core.applied import Applied, Restored
 from forestay.core.decision.answer import Answer
 from forestay.core.decision.model_input import INPUT_DIGEST
 from forestay.core.errors import ConfigurationError
-from forestay.core.partition import Applied, Partition, Restored
+from forestay.core.partition import Partition
 from forestay.core.rules import Rules
 from forestay.core.units import MINUTE
 from forestay.core.watch.reference import Reference, reference_of

@@ -7,7 +7,8 @@ from typing import Any
 from support.builders import DIGEST, MODEL, NOTHING_FOUND, SOURCES, catalogue
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 
-from forestay.core.partition import Partition, Restored
+from forestay.core.applied import Restored
+from forestay.core.partition import Partition
 from forestay.core.record import OutputRecord
 from forestay.core.rules import Rules
 from forestay.settings import TopicSettings, WorkerSettings

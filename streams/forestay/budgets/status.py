@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from aiokafka import TopicPartition
 
-from forestay.core.budget.account import AccountKey, Reservation
+from forestay.core.budget.account import Reservation
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.book import Book
 from forestay.core.budget.budget import Budget
 from forestay.core.budget.records import RESERVATION_PREFIX, decode_reservation
@@ -19,8 +20,28 @@ from forestay.shell.log_reading import log_consumer, read_to_ends, told_as_recov
 Kept = Mapping[int, Mapping[bytes, bytes | None]]
 
 
+class Share(NamedTuple):
+    """One partition's part of an account, in hundredths or points.
+
+    What it may take is its `share` of the limit, and what it has `received` of others less what it has `given` them.
+    """
+
+    partition: int
+    share: int
+    received: int
+    given: int
+    spent: int
+    reserved: int
+    left: int
+    price: float
+
+
 class Standing(NamedTuple):
-    """One account over all partitions, in hundredths or points; `dry` is how many partitions have no unit left."""
+    """One account over all partitions, in hundredths or points; `dry` is how many partitions have no unit left.
+
+    `returned` was reserved, and came back. Of what is `left`, units `on_the_way` have been given by one partition
+    and not been taken in by another. `shares` are by partition.
+    """
 
     budget: str
     unit: str
@@ -33,6 +54,9 @@ class Standing(NamedTuple):
     price_least: float
     price_most: float
     dry: int
+    returned: int = 0
+    on_the_way: int = 0
+    shares: tuple[Share, ...] = ()
 
 
 async def read_kept(kafka: KafkaSettings, topics: TopicSettings, partitions: int) -> Kept:
@@ -89,10 +113,30 @@ def standings(budgets: Sequence[Budget], books: Sequence[Book]) -> list[Standing
 
 
 def _standing(key: AccountKey, budget: Budget, books: Sequence[Book]) -> Standing:
-    accounts = [(book.accounts[key], book.share(key)) for book in books]
+    shares = tuple(_share(key, book) for book in books)
     limit = budget.limit_of(key.arm)
-    spent, reserved = sum(one.spent for one, _ in accounts), sum(one.reserved for one, _ in accounts)
-    prices = [one.pace.price for one, _ in accounts]
-    dry = sum(one.taken >= share for one, share in accounts)
-    amounts = (limit, spent, reserved, limit - spent - reserved)
-    return Standing(key.budget, budget.unit, key.period, key.arm, *amounts, min(prices), max(prices), dry)
+    spent, reserved = sum(one.spent for one in shares), sum(one.reserved for one in shares)
+    prices = [one.price for one in shares]
+    return Standing(
+        key.budget,
+        budget.unit,
+        key.period,
+        key.arm,
+        limit,
+        spent,
+        reserved,
+        limit - spent - reserved,
+        min(prices),
+        max(prices),
+        sum(one.left <= 0 for one in shares),
+        sum(book.accounts[key].returned for book in books),
+        sum(one.given - one.received for one in shares),
+        shares,
+    )
+
+
+def _share(key: AccountKey, book: Book) -> Share:
+    account, lease = book.accounts[key], book.accounts[key].lease
+    received, given = sum(lease.received.values()), sum(lease.given.values())
+    amounts = (book.share(key), received, given, account.spent, account.reserved, book.left(key))
+    return Share(book.number, *amounts, account.pace.price)

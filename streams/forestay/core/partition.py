@@ -7,12 +7,15 @@ batches changes no decision.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from mypy_extensions import i64
 
+from forestay.core.applied import Applied, Restored
 from forestay.core.budget.book import Book
-from forestay.core.budget.records import RESERVATION_PREFIX, decode_reservation, encode_reservation
+from forestay.core.budget.exchange import Exchange
+from forestay.core.budget.exchange_record import decode_message
+from forestay.core.budget.records import reservation_records, taken_reservations
 from forestay.core.clock.schedule import Schedule
 from forestay.core.decision.answer import Answer, ModelIdentity
 from forestay.core.decision.budgeting import end_reservations
@@ -35,6 +38,7 @@ from forestay.core.record_batch import BatchRecord
 from forestay.core.rewards.feedback import decode_feedback
 from forestay.core.rewards.rewards import Rewards
 from forestay.core.rules import Rules
+from forestay.core.sources import Sources
 from forestay.core.state.identity import is_leaving
 from forestay.core.state.mark import PartitionMark
 from forestay.core.state.state_codec import MARK_KEY, encode_mark, tells_asking, tells_leaving
@@ -44,7 +48,7 @@ from forestay.core.users import Users
 from forestay.core.waking import Coordinates, Waking
 from forestay.core.watch.seen import Seen
 from forestay_schemas.decision import Decision
-from forestay_schemas.retention_action import RetentionAction, Trigger
+from forestay_schemas.retention_action import Trigger
 from forestay_schemas.types import TriggerKind
 
 #: No bound on how many users one batch wakes.
@@ -60,40 +64,6 @@ _NO_FAULT: Final = ("too_late", "unknown_action")
 
 class _UnfinishedError(Exception):
     """Control: more users are to be woken before this record than one batch may."""
-
-
-class Sources(NamedTuple):
-    """The names of the topics a partition reads."""
-
-    clickstream: str
-    clock: str
-    identity: str
-    feedback: str
-
-
-class Applied(NamedTuple):
-    """What one batch asks for: users to score, records that failed, features and identity records to write.
-
-    An identity record goes to the partition of its key. `late` of the dead letters came too late. `taken` is how many
-    records were applied; the rest is to be given again. `flood` is set if so many failed that the line must stop
-    once these are written. `seen` counts what is in the fields of the events applied.
-    """
-
-    situations: list[Situation]
-    dead_letters: list[OutputRecord]
-    features: list[OutputRecord]
-    identity: list[OutputRecord]
-    late: int
-    taken: int
-    seen: Seen
-    flood: FloodError | None = None
-
-
-class Restored(NamedTuple):
-    """What a restored partition writes before anything else: actions, and identity records."""
-
-    actions: list[RetentionAction]
-    identity: list[OutputRecord]
 
 
 class Partition:
@@ -129,7 +99,8 @@ class Partition:
         schedule = Schedule(rules.features, rules.patterns, rules.idle, rules.reward_wait)
         self.users = Users(rules.features, schedule, rules.lateness, rules.live_users)
         self._rewards = Rewards(rules, catalogue.policy.margin)
-        self.book = Book(catalogue.budgets, number, partitions)
+        self.book = Book(catalogue.budgets, number, partitions, rules.budget_interval)
+        self.exchange = Exchange(self.book, rules.budget_interval)
         self._deciding = Deciding(self.users, rules, catalogue, self._rewards, self.book)
         self._catalogue = catalogue
         self.pauses = Pauses(catalogue, self._deciding.version)
@@ -164,8 +135,8 @@ class Partition:
 
     @property
     def has_to_tell(self) -> bool:
-        """Says whether identity records wait for a checkpoint to be durable."""
-        return self._identities.has_to_tell()
+        """Says whether identity records, or messages about budgets, wait for a checkpoint to be durable."""
+        return self._identities.has_to_tell() or self.exchange.has_to_tell
 
     def restore(
         self,
@@ -173,7 +144,7 @@ class Partition:
         mark: PartitionMark | None,
         made: Sequence[Decision] = (),
         earlier: Mapping[str, Catalogue] = _NO_OTHERS,
-    ) -> "Restored":
+    ) -> Restored:
         """Takes over durable state, and the decisions made after it, which are taken as made (design D3).
 
         `users` are theirs and, by their keys, the reservations of budgets; it is emptied of these.
@@ -183,8 +154,7 @@ class Partition:
         another partition, which may not have been written: the caller writes them again before anything else.
         `earlier` are other catalogues that made some of the decisions, by version: actions come of their own.
         """
-        reserved = [name for name in users if name.startswith(RESERVATION_PREFIX)]
-        reservations = [(name, decode_reservation(users.pop(name))) for name in reserved]
+        reservations = taken_reservations(users)
         pending = {name: record for name, record in users.items() if tells_leaving(record) or tells_asking(record)}
         self.users.restore(users)
         if mark is not None:
@@ -193,8 +163,8 @@ class Partition:
             self.positions = dict(mark.positions)
             self.pauses.restore(mark.pauses)
             self._deciding.under(self.pauses.stopped(self._catalogue))
-        kept = [(name.removeprefix(RESERVATION_PREFIX), one) for name, one in reservations]
-        self.book.restore(kept, None if mark is None else mark.budgets)
+        self.book.restore(reservations, None if mark is None else mark.budgets)
+        self.exchange.restore()
         actions = [action for decision in made if (action := self._deciding.take_as_made(decision, earlier))]
         return Restored(actions, self._identities.restore(pending, self.clock))
 
@@ -258,6 +228,8 @@ class Partition:
             self._advance(decode_clock(record, now), topic, offset)
         elif topic == self._sources.feedback:
             self._apply_feedback(record, now)
+        elif topic == self._sources.budget:
+            self.exchange.take(decode_message(record.value, self.number))
         else:
             self._apply_identity(decode_identity(record.key, record.value), topic, offset)
 
@@ -393,8 +365,10 @@ class Partition:
     # -- settle --------------------------------------------------------------------------------------
 
     def settle(self, situations: Sequence[Situation], answers: Mapping[str, Answer], model: ModelIdentity) -> Settled:
-        """Decides on every situation in order; see `Deciding.settle`."""
-        return self._deciding.settle(situations, answers, model)
+        """Decides on every situation in order, see `Deciding.settle`; others are told of budgets when it is time."""
+        settled = self._deciding.settle(situations, answers, model)
+        self.exchange.tick(self.clock)
+        return settled
 
     # -- checkpoint ----------------------------------------------------------------------------------
 
@@ -409,10 +383,9 @@ class Partition:
         self._identities.checkpoint(changes, self.clock)
         records = [OutputRecord(user_id.encode(), record) for user_id, record in changes]
         self.users.cool()
+        self.exchange.checkpoint()
         reservations, budgets = self.book.checkpoint()
-        for action_id, reservation in sorted(reservations.items()):
-            value = None if reservation is None else encode_reservation(reservation)
-            records.append(OutputRecord((RESERVATION_PREFIX + action_id).encode(), value))
+        records += reservation_records(reservations)
         mark = PartitionMark(
             dict(self.positions),
             self.clock,

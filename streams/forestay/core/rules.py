@@ -14,7 +14,8 @@ class Rules(NamedTuple):
 
     `idle` is the silence after which a user is forgotten; `live_users` how many users of a partition stay
     unpacked in memory. `reward_horizon` is how long the outcome of a decision is waited for, 0 if it is not. With
-    `deduplicate` off, producers are trusted to send each event once.
+    `deduplicate` off, producers are trusted to send each event once. `budget_interval` is how often partitions tell
+    each other of budgets, 0 if they give nothing away.
     """
 
     score_on: frozenset[int] = frozenset(range(len(EVENT_NAMES)))
@@ -31,6 +32,7 @@ class Rules(NamedTuple):
     features: FeatureSet = DEFAULT_FEATURES
     feature_stream: FeatureStream = FeatureStream()
     patterns: PatternRules = PatternRules([])
+    budget_interval: int = 0
 
     @property
     def reward_wait(self) -> int:

@@ -60,7 +60,7 @@ def rerun_by_ledger(
             raise ConfigurationError(
                 f"the recordings hold no {topic}, only {', '.join(recordings.topics) or 'nothing'}: a rerun by the"
                 f" ledger needs {topics.clickstream}, {topics.clock}, {topics.identity}, {topics.decisions} and"
-                f" {topics.ledger}; {topics.actions} is compared where it is there"
+                f" {topics.ledger}, and {topics.budget} where they move; {topics.actions} is compared if it is there"
             )
     divergence = None
     with ExitStack() as stack:

@@ -1,16 +1,16 @@
 """A rerun without a ledger: all partitions together, in the order of recorded time (design D5).
 
 How rows are cut into batches changes nothing. What one partition has to tell another about ids that are one user
-(docs/identity.md) is told at once, before any later row: a rerun has no way for it to travel.
+(docs/identity.md), or of budgets, is told at once, before any later row: a rerun has no way for it to travel.
 """
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+from forestay.core.applied import Applied
 from forestay.core.decision.answer import Answer
 from forestay.core.identity.identity_record import Move, decode_identity
-from forestay.core.partition import Applied
 from forestay.core.record import OutputRecord, Record, SourceRecord
 from forestay.core.units import MINUTE, to_datetime
 from forestay.rerun.lane import Batch, Lane, Plan
@@ -61,8 +61,9 @@ class EventTime:
         self._observe = observe
         self._queues: dict[int, deque[Batch]] = defaultdict(deque)
         self._identity: list[OutputRecord] = []
-        #: Next offsets of the identity topic, by partition, and ids whose events are sent on to another.
-        self._identity_ends: dict[int, int] = defaultdict(int)
+        #: Next offsets of what partitions tell each other, by topic and partition.
+        self._next: dict[tuple[str, int], int] = defaultdict(int)
+        #: Ids whose events are sent on to another.
         self._moved: set[bytes | None] = set()
         self._time = 0
 
@@ -113,7 +114,7 @@ class EventTime:
             self._time = max(self._time, part[-1].timestamp)
         self.records += len(part) if count else 0
         self._work()
-        while told := self._told():
+        while (told := self._told()) or any(self._queues.values()):
             for record in told:
                 self._send(record)
             self._work()
@@ -171,6 +172,8 @@ class EventTime:
             if lane.unwritten >= _CHECKPOINT or lane.core.has_to_tell:
                 lane.checkpoint(lane.decisions, 0)
                 told += lane.core.durable()
+                for letter in lane.core.exchange.durable():
+                    self._deliver(self._plan.sources.budget, letter.partition, letter.record)
         return told
 
     def _send(self, record: OutputRecord) -> None:
@@ -178,9 +181,11 @@ class EventTime:
         move = decode_identity(record.key, record.value)
         if isinstance(move, Move):
             self._moved.add(move.other.encode())
-        offset = self._identity_ends[number]
-        self._identity_ends[number] += 1
-        topic = self._plan.sources.identity
+        self._deliver(self._plan.sources.identity, number, record)
+
+    def _deliver(self, topic: str, number: int, record: OutputRecord) -> None:
+        offset = self._next[topic, number]
+        self._next[topic, number] += 1
         self._enqueue(SourceRecord(topic, number, offset, self._time, record.key, record.value))
 
 

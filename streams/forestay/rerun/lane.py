@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from forestay.core.applied import Applied
 from forestay.core.decision.answer import Answer
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.decide import record_of
@@ -10,9 +11,10 @@ from forestay.core.decision.deciding import Settled
 from forestay.core.decoding.values import ValueDecoder
 from forestay.core.errors import FloodError
 from forestay.core.event import NEVER
-from forestay.core.partition import MOST_WOKEN, Applied, Partition, Sources
+from forestay.core.partition import MOST_WOKEN, Partition
 from forestay.core.record import OutputRecord, Record
 from forestay.core.rules import Rules
+from forestay.core.sources import Sources
 from forestay.core.units import to_milliseconds
 from forestay.rerun.outputs import Kind, Made
 from forestay.rerun.scores import NO_MODEL

@@ -237,6 +237,7 @@ class LedgerRun:
         place, lane = _place(entry, offset), course.lane
         state = lane.checkpoint(entry.decisions, entry.generation)
         lane.core.durable()
+        lane.core.exchange.durable()
         self._count("commits")
         self._judge.commit(place, entry, lane.core, state)
         course.durable.commit(state)

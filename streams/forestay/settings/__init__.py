@@ -7,6 +7,7 @@ from forestay.settings.connections import (
     WebSettings,
 )
 from forestay.settings.engine import (
+    BudgetSettings,
     EngineSettings,
     FeatureSettings,
     WindowSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "DEFAULT_CONFIG",
     "TOPIC_ROLES",
     "AdapterSettings",
+    "BudgetSettings",
     "CatalogueSource",
     "ClockSource",
     "EngineSettings",

@@ -10,7 +10,7 @@ from pydantic import (
 )
 
 from forestay import access
-from forestay.core.partition import Sources
+from forestay.core.sources import Sources
 from forestay.settings.group import Group
 
 #: What the topics of users are for: sources first, then outputs, then state. That of the catalogue is none of them:
@@ -20,6 +20,7 @@ TOPIC_ROLES: Final = (
     "clock",
     "identity",
     "feedback",
+    "budget",
     "actions",
     "decisions",
     "outcomes",
@@ -43,6 +44,7 @@ class TopicSettings(Group):
     features: str = "forestay-features"
     ledger: str = "forestay-ledger"
     identity: str = "forestay-identity"
+    budget: str = "forestay-budget"
     state: str = "forestay-user-state-changelog"
     catalogue: str = Field(default="forestay-catalogue", description="of one partition: worker.catalogue_source")
     partitions: int = Field(
@@ -61,7 +63,7 @@ class TopicSettings(Group):
     @property
     def sources(self) -> Sources:
         """Returns the topics a partition reads."""
-        return Sources(self.clickstream, self.clock, self.identity, self.feedback)
+        return Sources(self.clickstream, self.clock, self.identity, self.feedback, self.budget)
 
 
 class TritonSettings(Group):

@@ -73,6 +73,20 @@ class EngineSettings(Group):
         )
 
 
+class BudgetSettings(Group):
+    """Whether what is left of budgets moves between partitions (docs/budgets.md)."""
+
+    moves: bool = Field(default=False, description="what is left of budgets moves, and they have one price")
+    interval_seconds: float = Field(
+        default=60, ge=1, le=86_400, description="event time between two reports of a partition to the treasurer"
+    )
+
+    @property
+    def interval(self) -> int:
+        """Returns the time between two reports in milliseconds, 0 where nothing moves."""
+        return round(self.interval_seconds * SECOND) if self.moves else 0
+
+
 class WindowSettings(Group):
     """One window: its name in feature names, and its ring of buckets."""
 

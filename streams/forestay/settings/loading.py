@@ -30,7 +30,7 @@ from forestay import compiled
 from forestay.core.errors import ConfigurationError
 from forestay.near_names import near_setting, no_such_setting
 from forestay.settings.connections import TopicSettings, TritonSettings, WebSettings
-from forestay.settings.engine import EngineSettings, FeatureSettings
+from forestay.settings.engine import BudgetSettings, EngineSettings, FeatureSettings
 from forestay.settings.jobs import AdapterSettings, FormatSettings, RecordSettings, WorkerSettings
 from forestay.settings.kafka import KafkaSettings
 from forestay.settings.watch import WatchSettings
@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     topics: TopicSettings = TopicSettings()
     triton: TritonSettings = TritonSettings()
     engine: EngineSettings = EngineSettings()
+    budgets: BudgetSettings = BudgetSettings()
     features: FeatureSettings = FeatureSettings()
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()

@@ -59,7 +59,7 @@ class Grant(NamedTuple):
 _EVERY_ROLE: Final = (*TOPIC_ROLES, "catalogue")
 #: What is done to the state from outside: beside it, all logs it was made of and made are looked at.
 _KEEPING: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("clickstream", "clock", "identity", "feedback", "decisions", "ledger"), (READ,)),
+    **dict.fromkeys(("clickstream", "clock", "identity", "feedback", "budget", "decisions", "ledger"), (READ,)),
     **dict.fromkeys(("actions", "outcomes", "features"), (DESCRIBE,)),
     "state": (READ, WRITE),
 }
@@ -70,6 +70,7 @@ _TOPICS: Final[Mapping[Part, Mapping[str, tuple[str, ...]]]] = {
         "clock": (READ, WRITE),
         "identity": (READ, WRITE),
         "feedback": (READ,),
+        "budget": (READ, WRITE),
         "actions": (READ, WRITE),
         "decisions": (READ, WRITE),
         "outcomes": (WRITE,),

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from faust.types import TP
 
+from forestay.core.applied import Applied, Restored
+from forestay.core.budget.exchange import Letter
 from forestay.core.decision.answer import Answer
 from forestay.core.decision.decide import record_of
 from forestay.core.decision.situation import Situation
@@ -21,7 +23,7 @@ from forestay.core.decoding.values import ValueDecoder
 from forestay.core.errors import StateError
 from forestay.core.event import NEVER
 from forestay.core.ledger import Found, Ledger, Taken
-from forestay.core.partition import MOST_WOKEN, Applied, Partition, Restored
+from forestay.core.partition import MOST_WOKEN, Partition
 from forestay.core.record import OutputRecord, Record
 from forestay.core.state.pauses_mark import Tripped
 from forestay.core.state.seal import sealed_records
@@ -112,8 +114,9 @@ class Pipeline:
         self._stopping = False
         self._busy = False
         self._sought: dict[str, int] = {}
-        # States that are moved again are emptied here, and that is to be durable whether or not anything is read.
-        self._committed = {} if restored.identity else dict(core.positions)
+        # States that are moved again are emptied here, and that is to be durable whether or not anything is read; and
+        # what was given of budgets is told again.
+        self._committed = {} if restored.identity or core.has_to_tell else dict(core.positions)
         #: Where durable state ends: the positions of the last commit that came through.
         self.durable = dict(core.positions)
         #: The positions the group knows. A commit of offsets fails quietly in a rebalance.
@@ -341,6 +344,14 @@ class Pipeline:
         own = self._outside.placement.by_partition(records)
         await asyncio.gather(*(publish(topic, partition, own[partition]) for partition in own))
 
+    async def _publish_letters(self, letters: Sequence[Letter]) -> None:
+        """Writes what other partitions are told of budgets, each to the partition it is for."""
+        topic, publish = self._outside.topics.budget, self._outside.publisher.publish
+        own: dict[int, list[OutputRecord]] = {}
+        for letter in letters:
+            own.setdefault(letter.partition, []).append(letter.record)
+        await asyncio.gather(*(publish(topic, partition, own[partition]) for partition in own))
+
     # -- barrier -------------------------------------------------------------------------------------
 
     async def _commit_if_due(self) -> None:
@@ -368,8 +379,9 @@ class Pipeline:
             with self._outside.timings.stage("commit_wait"):
                 await self._commit
             self._commit = None
-            # States that leave for another partition may be sent now, and not before.
+            # States and units that leave for another partition may be sent now, and not before.
             await self._publish_identity(self.core.durable())
+            await self._publish_letters(self.core.exchange.durable())
 
     async def _publish_state(self, records: Sequence[OutputRecord]) -> None:
         publish, topic = self._outside.publisher.publish, self._outside.topics.state

@@ -32,6 +32,8 @@ _RETENTION: Final = {
     "clock": 1,
     "identity": 7,
     "feedback": 7,
+    # Who takes a partition over tells all its totals again: what is older need not be kept.
+    "budget": 7,
     "actions": 7,
     "decisions": 30,
     "outcomes": 30,
@@ -42,7 +44,7 @@ _RETENTION: Final = {
 #: Settings worth a look in a description.
 SHOWN_CONFIGS: Final = ("cleanup.policy", "retention.ms", "min.insync.replicas", "max.message.bytes")
 _CATALOGUE: Final = "catalogue"
-_SOURCES: Final = ("clickstream", "clock", "identity", "feedback")
+_SOURCES: Final = ("clickstream", "clock", "identity", "feedback", "budget")
 
 
 class Declared(NamedTuple):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forestay.core.applied import Applied
 from forestay.core.decision.answer import Answer
-from forestay.core.partition import Applied
 from forestay.core.units import DAY
 from forestay.core.watch.findings import judge
 from forestay.core.watch.learning import MOST_ROWS, Learning

@@ -15,10 +15,10 @@ from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.policy import cost
 from forestay.core.decision.situation import Situation
 from forestay.core.event import EVENT_CODES
-from forestay.core.partition import Sources
 from forestay.core.patterns.pattern_rules import Triggers
 from forestay.core.record import Record, SourceRecord
 from forestay.core.rules import Rules
+from forestay.core.sources import Sources
 from forestay.core.state.state_codec import MARK_KEY, decode_mark, is_reservation, is_users
 from forestay.core.units import DAY, to_datetime, to_milliseconds
 from forestay.rerun.lane import Batch, Lane, Plan

@@ -1,28 +1,43 @@
 """`forestay budget`: what is left of budgets, and how well they would be spent."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from forestay.cli.console import console, print_json, table
 from forestay.cli.flags import settings_of
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from forestay.budgets.status import Standing
+
 app = typer.Typer(no_args_is_help=True, help="See what is left of budgets, and how well they are spent.")
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 
 
 @app.command()
-def status(ctx: typer.Context, as_json: AsJson = False) -> None:
+def status(
+    ctx: typer.Context,
+    *,
+    by_partition: Annotated[
+        bool, typer.Option("--by-partition", help="A row a partition: its share, what it received and gave.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what is spent, reserved and left of every budget in the catalogue, by period and arm.
 
     It is read from the state's changelog, so it is as of the workers' last commits. Amounts are whole hundredths of
     the currency, or points. The price says how much more than itself a unit is counted as, from the partition where
-    it is least to that where it is most. docs/budgets.md says more.
+    it is least to that where it is most. What came back was reserved, and is left again; what is on the way was given
+    by one partition, and not yet taken in by another. docs/budgets.md says more.
 
     **Examples**
 
     ```
     forestay budget status
+    forestay budget status --by-partition
     forestay budget status --json
     ```
     """
@@ -30,15 +45,33 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
 
     found, partitions = look(settings_of(ctx))
     if as_json:
-        print_json({"partitions": partitions, "accounts": [one._asdict() for one in found]})
+        accounts = [one._asdict() | {"shares": [share._asdict() for share in one.shares]} for one in found]
+        print_json({"partitions": partitions, "accounts": accounts})
         return
-    amounts = ("limit", "spent", "reserved", "left")
+    rows = _by_partition(found) if by_partition else _by_account(found, partitions)
+    console().print(rows if found else "nothing was drawn from any budget of the catalogue yet")
+
+
+def _by_account(found: Sequence["Standing"], partitions: int) -> "Table":
+    amounts = ("limit", "spent", "reserved", "left", "on the way", "came back")
     rows = table("budget", "period", "arm", "unit", *amounts, "price", "partitions dry", right=(*amounts, "price"))
     for one in found:
         price = f"{one.price_least:.2f} to {one.price_most:.2f}"
-        numbers = [f"{getattr(one, name):,}" for name in amounts]
+        units = (one.limit, one.spent, one.reserved, one.left, one.on_the_way, one.returned)
+        numbers = [f"{number:,}" for number in units]
         rows.add_row(one.budget, one.period, one.arm or "", one.unit, *numbers, price, f"{one.dry} of {partitions}")
-    console().print(rows if found else "nothing was drawn from any budget of the catalogue yet")
+    return rows
+
+
+def _by_partition(found: Sequence["Standing"]) -> "Table":
+    amounts = ("share", "received", "given", "spent", "reserved", "left")
+    rows = table("budget", "period", "arm", "partition", *amounts, "price", right=("partition", *amounts, "price"))
+    for one in found:
+        for share in one.shares:
+            numbers = [f"{getattr(share, name):,}" for name in amounts]
+            account = (one.budget, one.period, one.arm or "")
+            rows.add_row(*account, str(share.partition), *numbers, f"{share.price:.2f}")
+    return rows
 
 
 @app.command()

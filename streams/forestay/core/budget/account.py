@@ -4,19 +4,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.lease import Lease
 from forestay.core.budget.pacing import Pace
 
 #: Stands for 'not closed'.
 NONE: Final = -1
-
-
-class AccountKey(NamedTuple):
-    """Which budget, in which period (a day, or the whole campaign), for which arm of an experiment."""
-
-    budget: str
-    period: str
-    arm: str | None
 
 
 class Draw(NamedTuple):
@@ -30,10 +23,10 @@ class Draw(NamedTuple):
 class Account:
     """Units taken: `reserved` for actions that may still turn out to cost nothing, `spent` for good.
 
-    `end` is when the period is over (milliseconds).
+    `returned` is what was reserved and came back, ever. `end` is when the period is over (milliseconds).
     """
 
-    __slots__ = ("end", "lease", "pace", "reserved", "spent")
+    __slots__ = ("end", "lease", "pace", "reserved", "returned", "spent")
 
     def __init__(self, end: int, pace: Pace, spent: int = 0) -> None:
         """Begins with nothing reserved."""
@@ -41,6 +34,7 @@ class Account:
         self.lease = Lease()
         self.pace = pace
         self.reserved = 0
+        self.returned = 0
         self.spent = spent
 
     @property

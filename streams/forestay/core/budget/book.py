@@ -17,13 +17,15 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from forestay.core.budget.account import NONE, Account, AccountKey, Draw, Reservation
+from forestay.core.budget.account import NONE, Account, Draw, Reservation
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.budget import WHOLE_CAMPAIGN, Budget, Span
 from forestay.core.budget.lease import share_of
+from forestay.core.budget.lease_record import lease_of, lease_record
 from forestay.core.budget.pacing import LEAST_PRICE, PATIENCE, Pace, Plan
 from forestay.core.budget.records import BudgetsMark, account_of, account_record
 from forestay.core.event import NEVER
-from forestay.core.units import DAY
+from forestay.core.units import DAY, MINUTE
 
 #: What an action has reserved is held for so long after the action has expired: feedback may come late.
 GRACE: Final = 3 * DAY
@@ -37,8 +39,10 @@ _NO_ARMS: Final = (None,)
 class Book:
     """Accounts and open reservations of one partition."""
 
-    def __init__(self, budgets: Sequence[Budget], number: int, partitions: int) -> None:
-        """Starts empty; the partition is `number` of `partitions`."""
+    def __init__(self, budgets: Sequence[Budget], number: int, partitions: int, interval: int = MINUTE) -> None:
+        """Starts empty; the partition is `number` of `partitions`, which tell each other every `interval` (ms)."""
+        #: How long a price that was told is followed.
+        self.patience = PATIENCE * interval
         self._budgets = {budget.id: budget for budget in budgets}
         self._plans = {budget.id: Plan(budget.hours) for budget in budgets}
         self._spans: dict[str, Span] = {}
@@ -81,7 +85,7 @@ class Book:
         """Moves the prices to the `moment` (milliseconds) of a decision; for each, before it is booked."""
         self._latest = max(self._latest, moment)
         for budget, span, key, account in self.at(moment):
-            if self.partitions == 1 or account.lease.told_at + PATIENCE <= moment:
+            if self.partitions == 1 or account.lease.told_at + self.patience <= moment:
                 account.pace.observe(self.progress(budget, span, moment), account.taken, self.allowance(key))
 
     def at(self, moment: int) -> list[tuple[Budget, Span, AccountKey, Account]]:
@@ -228,6 +232,8 @@ class Book:
             account.reserved -= draw.amount
             if is_spent:
                 account.spent += draw.amount
+            else:
+                account.returned += draw.amount
         self._known.add(action_id)
         self._changed[action_id] = replace(reservation, closed=self._commit + 1)
         return True
@@ -250,9 +256,11 @@ class Book:
             del self._accounts[key]
         accounts = sorted(self._accounts.items(), key=lambda one: (one[0][:2], one[0].arm or ""))
         told = tuple(account_record(key, account) for key, account in accounts)
-        if changed or self.mark is None or (self.mark.latest, self.mark.accounts) != (self._latest, told):
+        leases = tuple(lease_record(key, account.lease) for key, account in accounts if account.lease.is_begun)
+        mark = BudgetsMark(self._commit, self._latest, told, leases)
+        if changed or self.mark is None or mark != replace(self.mark, commit=self._commit):
             self._commit += 1
-            self.mark = BudgetsMark(self._commit, self._latest, told)
+            self.mark = replace(mark, commit=self._commit)
         return changed, self.mark
 
     def _is_settled(self, key: AccountKey, account: Account) -> bool:
@@ -278,6 +286,8 @@ class Book:
             # A reservation whose record is gone cannot come back: it counts as spent.
             account = self._accounts[AccountKey(record.budget, record.period, record.arm)]
             account.spent += max(record.reserved - account.reserved, 0)
+        for lease in mark.leases if mark is not None else ():
+            self._accounts[AccountKey(lease.budget, lease.period, lease.arm)].lease = lease_of(lease)
 
     def _reopen(self, action_id: str, reservation: Reservation) -> None:
         self._open[action_id] = reservation

@@ -1,30 +1,28 @@
 """What partitions tell each other of budgets: the treasurer of a budget sets one price, and moves what is left.
 
-Every minute of event time each partition reports to the treasurer, a partition that the budget's id picks. That one
-paces what all have taken together, and answers with its price, with units, or with a call for some (`treasurer.py`).
-Units are taken out of the giver's account first; the message goes out once that is durable. What a crash leaves on
-its way is told again, as a total (`lease.py`). Nothing here is needed to stay within a limit: where the treasurer is
-silent, each goes on with what it has, at a price of its own from the last one told. Workers do not run it yet.
+Every minute of event time, or as is set, each partition reports to the treasurer, a partition that the budget's id
+picks. That one paces what all have taken together, and answers with its price, with units, or with a call for some
+(`treasurer.py`). Units are taken out of the giver's account first; the message goes out once that is durable. What a
+crash leaves on its way is told again, as a total (`lease.py`). Nothing here is needed to stay within a limit: where
+the treasurer is silent, each goes on with what it has, at a price of its own from the last one told.
 """
 
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from forestay.core.budget.account import Account, AccountKey
+from forestay.core.budget.account import Account
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.book import Book
 from forestay.core.budget.budget import Budget, Span
-from forestay.core.budget.exchange_record import Answer, Message, Report, encode_message
+from forestay.core.budget.exchange_record import Answer, Message, Report, encode_message, message_key
 from forestay.core.budget.lease import share_of
-from forestay.core.budget.lease_record import LeaseRecord, lease_of, lease_record
-from forestay.core.budget.pacing import PATIENCE, STEPS
+from forestay.core.budget.pacing import STEPS
 from forestay.core.budget.treasurer import Moves, Standing, moves
+from forestay.core.errors import DeadLetter
 from forestay.core.event import NEVER
 from forestay.core.hashing import hash64
 from forestay.core.record import OutputRecord
 from forestay.core.units import MINUTE
 
-#: Reports are due at every full one of these.
-_EVERY: Final = MINUTE
 #: How much of what a period's end is off by is put right by the price: what is left lies in many accounts.
 _CLOSING: Final = 0.5
 #: A treasurer that begins with fewer steps than a day has begins with the mean of all prices.
@@ -46,9 +44,14 @@ def treasurer_of(budget_id: str, partitions: int) -> int:
 class Exchange:
     """The correspondence of one partition about its accounts."""
 
-    def __init__(self, book: Book) -> None:
-        """`book` is the partition's. Where there is one partition, nothing is ever told."""
+    def __init__(self, book: Book, interval: int = MINUTE) -> None:
+        """`book` is the partition's. Where there is one partition, nothing is ever told.
+
+        Reports are due at every full `interval` (milliseconds). With 0 none is: what others tell is taken in, since
+        they have given it away, and what this one gave before is told again.
+        """
         self._book = book
+        self._interval = interval
         self._number = book.number
         self._partitions = book.partitions
         self._clock = NEVER
@@ -60,10 +63,10 @@ class Exchange:
     # -- the clock -------------------------------------------------------------------------------------
 
     def tick(self, clock: int) -> None:
-        """Makes reports and answers due once a minute; `clock` is the partition's (milliseconds)."""
-        if self._partitions == 1 or clock < self._due:
+        """Makes reports and answers due at every full interval; `clock` is the partition's (milliseconds)."""
+        if not self._interval or self._partitions == 1 or clock == NEVER or clock < self._due:
             return
-        self._clock, self._due = clock, (clock // _EVERY + 1) * _EVERY
+        self._clock, self._due = clock, (clock // self._interval + 1) * self._interval
         for budget, span, key, account in self._book.at(clock):
             treasurer = treasurer_of(budget.id, self._partitions)
             if treasurer == self._number:
@@ -71,20 +74,21 @@ class Exchange:
             else:
                 self._to_tell[key, treasurer] = 0
 
-    def restore(self, records: Iterable[LeaseRecord]) -> None:
-        """Takes over what was durable, once the book has; what tells of it may be unwritten, and is due again."""
-        for record in records:
-            key = AccountKey(record.budget, record.period, record.arm)
-            account = self._book.accounts.get(key)
-            if account is not None:
-                account.lease = lease_of(record)
-                self._to_tell.update({(key, other): 0 for other in account.lease.given})
+    def restore(self) -> None:
+        """Makes due again what tells of all that was given, once the book is restored: it may be unwritten."""
+        for key, account in self._book.accounts.items():
+            self._to_tell.update({(key, other): 0 for other in account.lease.given})
+
+    @property
+    def has_to_tell(self) -> bool:
+        """Says whether messages wait for a checkpoint to be durable."""
+        return bool(self._to_tell)
 
     # -- the treasurer ---------------------------------------------------------------------------------
 
     def _lead(self, budget: Budget, span: Span, key: AccountKey, account: Account) -> None:
         lease, limit = account.lease, budget.limit_of(key.arm)
-        heard = {number: one for number, one in lease.reports.items() if one.at + PATIENCE > self._clock}
+        heard = {number: one for number, one in lease.reports.items() if one.at + self._book.patience > self._clock}
         standings = {number: self._standing(account, report) for number, report in lease.reports.items()}
         standings[self._number] = Standing(account.taken, self._book.left(key), lease.want)
         lease.want = 0
@@ -129,7 +133,13 @@ class Exchange:
     # -- messages --------------------------------------------------------------------------------------
 
     def take(self, message: Message) -> None:
-        """Takes in what another partition tells; of a period that is long over, nothing."""
+        """Takes in what another partition tells; of a period that is long over, nothing.
+
+        Raises:
+            DeadLetter: there is no such partition.
+        """
+        if message.sender >= self._partitions:
+            raise DeadLetter("budget", f"the message is from partition {message.sender} of {self._partitions}")
         account = self._book.open(message.key, message.end)
         if account is None:
             return
@@ -147,25 +157,23 @@ class Exchange:
         lease.told_at = answer.at
         pace.price, pace.usual, pace.steps = answer.price, answer.usual, answer.steps
         self._book.rebase(answer.key, account, answer.at)
-        back = min(answer.call, self._book.left(answer.key))
+        back = min(answer.call, self._book.left(answer.key)) if self._interval else 0
         if back > 0:
             lease.give(answer.sender, back)
             self._to_tell[answer.key, answer.sender] = 0
 
-    def checkpoint(self) -> tuple[LeaseRecord, ...]:
-        """Returns what is to become durable with the book's checkpoint, and makes the messages that are due of it.
+    def checkpoint(self) -> None:
+        """Makes the messages that are due, of what becomes durable with the book's checkpoint.
 
-        It goes before the book's. What the last one made must have been written.
+        It goes before the book's.
         """
         for key, other in sorted(self._to_tell, key=lambda one: (*one[0][:2], one[0].arm or "", one[1])):
             call = self._to_tell[key, other]
             account = self._book.accounts.get(key)
             if account is not None:
                 message = self._message(key, account, other, call)
-                self._outbox.append(Letter(other, OutputRecord(None, encode_message(message))))
+                self._outbox.append(Letter(other, OutputRecord(message_key(message), encode_message(message))))
         self._to_tell = {}
-        accounts = sorted(self._book.accounts.items(), key=lambda one: (one[0][:2], one[0].arm or ""))
-        return tuple(lease_record(key, account.lease) for key, account in accounts)
 
     def durable(self) -> list[Letter]:
         """Returns what may be written now that the last checkpoint is durable."""

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from forestay.core.budget.account import AccountKey
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.budget import MOST_UNITS
 from forestay.core.errors import DeadLetter
 from forestay_schemas.types import MAX_EPOCH_MILLISECONDS
@@ -71,6 +71,11 @@ _decode: Final = msgspec.json.Decoder(Message).decode
 def encode_message(message: Message) -> bytes:
     """Returns a message as its record's value."""
     return bytes(_encode(message))
+
+
+def message_key(message: Message) -> bytes:
+    """Returns the key of a message's record: the newest of a sender about an account tells what older ones did."""
+    return bytes(_encode([*message.key, message.sender]))
 
 
 def decode_message(value: bytes | None, number: int) -> Message:

@@ -13,12 +13,8 @@ twice, late, or after a later one changes nothing, one that is lost comes with t
 nobody's.
 """
 
-from typing import TYPE_CHECKING
-
+from forestay.core.budget.exchange_record import Report
 from forestay.core.event import NEVER
-
-if TYPE_CHECKING:
-    from forestay.core.budget.exchange_record import Report
 
 
 def share_of(limit: int, number: int, partitions: int) -> int:
@@ -43,6 +39,11 @@ class Lease:
         self.moved = 0
         self.told_at = NEVER
         self.want = 0
+
+    @property
+    def is_begun(self) -> bool:
+        """Says whether it has to be kept: units have moved, or partitions have told each other of the account."""
+        return bool(self.given or self.received or self.reports) or self.told_at != NEVER
 
     def give(self, other: int, amount: int) -> None:
         """Takes units out of the account, for another partition: to be told once that is durable."""

@@ -2,13 +2,16 @@
 
 import msgspec
 
-from forestay.core.budget.account import AccountKey
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.exchange_record import Report
 from forestay.core.budget.lease import Lease
 
 
 class LeaseRecord(msgspec.Struct, array_like=True, frozen=True):
-    """The lease of one account; `given` and `received` are pairs of another partition's number and units ever."""
+    """The lease of one account; `given` and `received` are pairs of another partition's number and units ever.
+
+    It is in the partition's mark, beside the position up to which messages were taken in.
+    """
 
     budget: str
     period: str

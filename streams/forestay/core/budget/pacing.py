@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Final
 
 from forestay.core.budget.budget import Span
-from forestay.core.units import DAY, HOUR, MINUTE
+from forestay.core.units import DAY, HOUR
 
 #: A unit costs itself at least.
 LEAST_PRICE: Final = 1.0
@@ -26,8 +26,8 @@ _LAST_GAIN: Final = 5 / STEPS
 _HALVED_AFTER: Final = 3
 #: The usual price is that of so many steps.
 _USUAL: Final = 700
-#: A price that was told is followed for so long (milliseconds); after that, each partition paces itself again.
-PATIENCE: Final = 15 * MINUTE
+#: A price that was told is followed for so many intervals; after that, each partition paces itself again.
+PATIENCE: Final = 15
 #: No step changes the price by more than about e to this.
 _LONGEST: Final = 0.5
 

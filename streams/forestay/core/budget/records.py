@@ -1,12 +1,16 @@
 """Budgets as bytes: what a partition's mark says of its accounts, and the record of a reservation (docs/state.md)."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from forestay.core.budget.account import NONE, Account, AccountKey, Reservation
+from forestay.core.budget.account import NONE, Account, Reservation
+from forestay.core.budget.account_key import AccountKey
+from forestay.core.budget.lease_record import LeaseRecord
 from forestay.core.budget.pacing import Pace
 from forestay.core.errors import StateError
+from forestay.core.record import OutputRecord
 
 #: The key of a reservation on the changelog is this and the action's id. No user id has control characters.
 RESERVATION_PREFIX: Final[str] = "\x00budget/"
@@ -30,14 +34,19 @@ class AccountRecord(msgspec.Struct, array_like=True, frozen=True):
     steps: int
     progress: float
     counted: int
+    returned: int = 0
 
 
 class BudgetsMark(msgspec.Struct, array_like=True, frozen=True):
-    """A partition's accounts as of commit number `commit`; `latest` is the latest moment decided upon."""
+    """A partition's accounts as of commit number `commit`; `latest` is the latest moment decided upon.
+
+    `leases` are of those accounts of which units have moved, or of which partitions have told each other.
+    """
 
     commit: int
     latest: int
     accounts: tuple[AccountRecord, ...]
+    leases: tuple[LeaseRecord, ...] = ()
 
 
 def account_record(key: AccountKey, account: Account) -> AccountRecord:
@@ -53,6 +62,7 @@ def account_record(key: AccountKey, account: Account) -> AccountRecord:
         pace.steps,
         pace.progress,
         pace.counted,
+        account.returned,
     )
 
 
@@ -60,7 +70,9 @@ def account_of(record: AccountRecord) -> tuple[AccountKey, Account]:
     """Returns the account that was written, with nothing reserved yet."""
     pace = Pace(record.price, record.steps)
     pace.usual, pace.progress, pace.counted = record.usual, record.progress, record.counted
-    return AccountKey(record.budget, record.period, record.arm), Account(record.end, pace, record.spent)
+    account = Account(record.end, pace, record.spent)
+    account.returned = record.returned
+    return AccountKey(record.budget, record.period, record.arm), account
 
 
 def encode_budgets(mark: BudgetsMark) -> bytes:
@@ -71,6 +83,24 @@ def encode_budgets(mark: BudgetsMark) -> bytes:
 def encode_reservation(reservation: Reservation) -> bytes:
     """Returns a reservation as a record."""
     return RESERVATION_VERSION + bytes(_encode(reservation))
+
+
+def reservation_records(changed: Mapping[str, Reservation | None]) -> list[OutputRecord]:
+    """Returns what a commit writes on the changelog of reservations, by action; None deletes one."""
+    return [
+        OutputRecord((RESERVATION_PREFIX + action_id).encode(), None if one is None else encode_reservation(one))
+        for action_id, one in sorted(changed.items())
+    ]
+
+
+def taken_reservations(kept: dict[str, bytes]) -> list[tuple[str, Reservation]]:
+    """Takes the reservations out of what a changelog keeps, and returns them by action.
+
+    Raises:
+        StateError: another version, or damaged bytes.
+    """
+    names = [name for name in kept if name.startswith(RESERVATION_PREFIX)]
+    return [(name.removeprefix(RESERVATION_PREFIX), decode_reservation(kept.pop(name))) for name in names]
 
 
 def decode_reservation(record: bytes) -> Reservation:

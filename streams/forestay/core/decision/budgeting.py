@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
-from forestay.core.budget.account import AccountKey, Draw
+from forestay.core.budget.account import Draw
+from forestay.core.budget.account_key import AccountKey
 from forestay.core.budget.book import Book
 from forestay.core.budget.budget import Budget, Unit
 from forestay.core.decision.catalogue import Catalogue, Offer

@@ -35,6 +35,8 @@ USER_VERSION: Final[bytes] = b"\x02"
 #: The same, of a user who waits for another id's state: a worker that takes over asks again.
 ASKING_VERSION: Final[bytes] = b"\x82"
 MARK_VERSION: Final[bytes] = b"\x02"
+#: The same, of a partition whose shares of budgets have moved: code that knows no moves must not go on from it.
+MOVED_VERSION: Final[bytes] = b"\x03"
 _KNOWN: Final = (OLD_VERSION, USER_VERSION, ASKING_VERSION)
 #: Bytes before the fields: the version, and the minute of the next timer.
 HEADER: Final[int] = 5
@@ -339,7 +341,8 @@ def _read_known(reader: RecordReader, state: UserState, present: i64) -> None:
 
 def encode_mark(mark: PartitionMark) -> bytes:
     """Returns the partition's mark as a record."""
-    return MARK_VERSION + bytes(_encode_mark(mark))
+    has_moved = mark.budgets is not None and bool(mark.budgets.leases)
+    return (MOVED_VERSION if has_moved else MARK_VERSION) + bytes(_encode_mark(mark))
 
 
 def decode_mark(record: bytes) -> PartitionMark:
@@ -348,7 +351,7 @@ def decode_mark(record: bytes) -> PartitionMark:
     Raises:
         StateError: another version, or damaged bytes.
     """
-    if record[:1] != OLD_VERSION:
+    if record[:1] not in (OLD_VERSION, MOVED_VERSION):
         # Version 1 is the same without the watermark.
         _check_version(record, MARK_VERSION, "partition mark")
     try:

@@ -4,9 +4,9 @@ import logging
 from collections import Counter
 from typing import NamedTuple
 
+from forestay.core.applied import Applied
 from forestay.core.decision.answer import Answer
 from forestay.core.decision.deciding import Settled
-from forestay.core.partition import Applied
 from forestay.core.record import OutputRecord
 from forestay.shell.observing.histogram import Histogram
 from forestay.shell.observing.stream_watch import StreamWatch

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
+from forestay.core.applied import Applied
 from forestay.core.decision.answer import Answer
 from forestay.core.errors import ConfigurationError
 from forestay.core.event import NEVER
-from forestay.core.partition import Applied
 from forestay.core.watch.alarms import Alarms
 from forestay.core.watch.findings import Finding, Judged, judge
 from forestay.core.watch.learning import Learning

@@ -77,11 +77,11 @@ def moved_on(
 ) -> tuple[PartitionMark, list[str]]:
     """Returns the mark as work begins with it, and what somebody should know although work can begin.
 
-    A clock that began anew is followed, as is feedback: no user remembers their offsets.
+    A clock that began anew is followed, as are feedback and what is told of budgets: no user remembers their offsets.
     """
     positions = dict(mark.positions)
     notes: list[str] = []
-    followed = (topics.clock, topics.feedback)
+    followed = (topics.clock, topics.feedback, topics.budget)
     for topic in followed:
         if _is_other(topic, beside, logs) or positions.get(topic, 0) > logs.end[topic][number]:
             positions.pop(topic, None)

@@ -127,7 +127,7 @@ def _mark(
     told, _ = moved_on(number, before, found.state[number].topics, found.logs, topics)
     positions = {topic: max(position.get(topic, 0), found.logs.first[topic][number]) for topic in topics.sources}
     return PartitionMark(
-        positions | {topic: told.positions.get(topic, 0) for topic in (topics.clock, topics.feedback)},
+        positions | {topic: told.positions.get(topic, 0) for topic in (topics.clock, topics.feedback, topics.budget)},
         before.clock,
         max(decisions, found.logs.first[topics.decisions][number]) if decisions else 0,
         max(before.generation, 0),
