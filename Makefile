@@ -30,6 +30,10 @@ test: ## set up and run every check and test (with torch: 6 GB)
 test-serving: ## the same without training: no torch
 	@scripts/test --serving
 
+.PHONY: coverage
+coverage: ## make test, and what the tests cover: it takes twice as long
+	@scripts/test --coverage
+
 .PHONY: lint
 lint: ## check lock file, style, shell and types
 	@scripts/lint

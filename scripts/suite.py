@@ -1,8 +1,8 @@
 """Runs pytest, without the tests of training where there is no torch, and says so above the closing line.
 
-`scripts/test` calls it in an environment that is set up: `python scripts/suite.py [--serving] [-- PYTEST ARGUMENTS]`.
-Tests at the edges mostly wait for brokers and servers: the others run beside them, first on the plain-Python core,
-which coverage can see, then the core's own once more on the compiled one.
+`scripts/test` calls it in an environment that is set up: `python scripts/suite.py [--serving] [--coverage]
+[-- PYTEST ARGUMENTS]`. Tests at the edges mostly wait for brokers and servers: the others run beside them, first on
+the plain-Python core, which coverage can see, then the core's own once more on the compiled one.
 """
 
 import argparse
@@ -56,7 +56,7 @@ class LeftOut:
 class Beside(Thread):
     """What runs beside the tests at the edges, one after the other; what it says is kept until it is asked for."""
 
-    def __init__(self, options: Sequence[str], coverage_file: Path) -> None:
+    def __init__(self, options: Sequence[str], coverage_file: Path | None) -> None:
         """Starts it; `options` are the suite's own."""
         super().__init__(name="beside")
         self._options = options
@@ -104,13 +104,18 @@ class Beside(Thread):
         return self._code
 
 
-def run_tests(folders: Sequence[str], options: Sequence[str], coverage_file: Path, said: IO[bytes] | None) -> int:
-    """Runs the tests in `folders` in a process of their own, with coverage; returns pytest's exit code."""
+def run_tests(
+    folders: Sequence[str], options: Sequence[str], coverage_file: Path | None, said: IO[bytes] | None
+) -> int:
+    """Runs the tests in `folders` in a process of their own; returns pytest's exit code.
+
+    With a `coverage_file`, what they cover is written to it, of the processes they start as well: twice the time.
+    """
     packages = ["forestay", "forestay_schemas", *([] if "--serving" in options else ["forestay_training"])]
-    covered = [f"--cov={package}" for package in packages]
+    covered = [f"--cov={package}" for package in packages] if coverage_file else []
     return subprocess.run(  # noqa: S603 - this file itself
-        [sys.executable, __file__, *options, "--", *covered, "--cov-report=", "--durations=10", *folders],
-        env={**os.environ, "COVERAGE_FILE": str(coverage_file)},
+        [sys.executable, __file__, *options, "--", *covered, "--cov-report=", "--durations=25", *folders],
+        env={**os.environ, **({"COVERAGE_FILE": str(coverage_file)} if coverage_file else {})},
         stdin=subprocess.DEVNULL,
         stdout=said,
         stderr=None if said is None else subprocess.STDOUT,
@@ -119,6 +124,13 @@ def run_tests(folders: Sequence[str], options: Sequence[str], coverage_file: Pat
 
 
 def run_all(options: Sequence[str]) -> int:
+    """Runs every test; returns pytest's exit code."""
+    beside = Beside(options, None)
+    code = run_tests(EDGES, options, None, None)
+    return beside.end() or code
+
+
+def run_covered(options: Sequence[str]) -> int:
     """Runs every test and reports what they covered; returns pytest's exit code."""
     with tempfile.TemporaryDirectory(prefix="forestay-coverage-") as name:
         # A folder each: processes that tests start leave their files beside.
@@ -138,12 +150,14 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the suite; returns pytest's exit code."""
     parser = argparse.ArgumentParser(prog="suite.py", description=__doc__)
     parser.add_argument("--serving", action="store_true", help="leave out training: there is no torch")
+    parser.add_argument("--coverage", action="store_true", help="say what is covered; it takes twice as long")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     asked = parser.parse_args(arguments)
     if asked.pytest:
         # Who names tests wants these and no others.
         return int(pytest.main(asked.pytest, plugins=[LeftOut()] if asked.serving else []))
-    return run_all(["--serving"] if asked.serving else [])
+    run = run_covered if asked.coverage else run_all
+    return run(["--serving"] if asked.serving else [])
 
 
 if __name__ == "__main__":
