@@ -15,8 +15,8 @@ from forestay.shell.topics import declare
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
-#: In batches of one a worker takes some 10,000 a second, less on a busy machine: it always has this much before it, for
-#: as long as the newcomer needs.
+#: In batches of one a worker takes some 10,000 a second, less on a busy machine: it always has this much before it,
+#: for as long as the newcomer needs.
 CHUNK = 20_000
 #: Seconds between two looks at how much is left, and how many of them there are.
 PAUSE = 0.5

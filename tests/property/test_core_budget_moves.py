@@ -131,7 +131,7 @@ def test_lives_that_end_anywhere_share_a_budget_to_the_unit(seed: int) -> None:
         world.rules,
         SHOP,
         place=lambda key: world.placed[key.decode()],
-        partitions=len(world.numbers),
+        partitions=world.partitions,
     )
     assert found.divergence is None
     decided = {row.value for number in world.numbers for row in world.logs[Place("decisions", number)]}

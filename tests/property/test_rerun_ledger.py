@@ -231,6 +231,8 @@ def test_ids_that_met_over_partitions_meet_again(seed: int) -> None:
             clicks.append(click(f"e{part}-{number}", user, "purchase", now, price=9, quantity=1, **more))
         shop_world.send(clicks)
         shop_world.run(3, orderly=part == 1)
-    found = again(of_world(shop_world), rules, SHOP, place=lambda key: placed[key.decode()])
+    found = again(
+        of_world(shop_world), rules, SHOP, place=lambda key: placed[key.decode()], partitions=shop_world.partitions
+    )
     assert found.divergence is None
     assert found.run.taken.starts > 3

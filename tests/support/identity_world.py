@@ -51,6 +51,8 @@ class World:
     ) -> None:
         self.placed = placed
         self.numbers = sorted(set(placed.values()))
+        #: Some may have no users.
+        self.partitions = self.numbers[-1] + 1
         self.rules = rules
         self.shop = shop
         self.model = model
@@ -139,7 +141,7 @@ class Life:
 
     def __init__(self, world: World, number: int) -> None:
         self.world = world
-        self.core = Partition(number, SOURCES, world.rules, world.shop, partitions=len(world.numbers))
+        self.core = Partition(number, SOURCES, world.rules, world.shop, partitions=world.partitions)
         users, mark, made = world.recover(number)
         since = mark.decisions if mark else 0
         self._ledger = Ledger(self.core, 1, DIGEST)

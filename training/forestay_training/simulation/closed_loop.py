@@ -31,7 +31,7 @@ from forestay_training.simulation.world import CHURN_DAYS, FIRST_DAY, Ordered, W
 
 #: The stamp of what stands in for the model.
 KNOWN: Final = ModelIdentity("known-rhythm", "1", CHURN_DAYS)
-_SOURCES: Final = Sources("clickstream", "forestay-clock", "forestay-identity", "action-feedback")
+_SOURCES: Final = Sources("clickstream", "forestay-clock", "forestay-identity", "action-feedback", "forestay-budget")
 _TRIGGERS: Final = Triggers.model_validate(
     {
         "triggers": [
