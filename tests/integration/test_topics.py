@@ -80,9 +80,9 @@ def test_ends_are_those_after_the_last_record(kafka: KafkaSettings, topics: Topi
             producer.send(topics.clickstream, b"x", partition=partition)
     producer.close()
     assert end_offsets(kafka, {topics.clickstream: 4})[topics.clickstream] == {0: 1, 1: 10, 2: 100, 3: 0}
-    clickstream, clock, _, feedback, actions, *_ = describe(kafka, topics)
-    lags = (clickstream.lag, clock.lag, feedback.lag, actions.lag)
-    assert (clickstream.records, lags) == (111, (111, 0, 0, None))
+    clickstream, clock, _, feedback, budget, actions, *_ = describe(kafka, topics)
+    lags = (clickstream.lag, clock.lag, feedback.lag, budget.lag, actions.lag)
+    assert (clickstream.records, lags) == (111, (111, 0, 0, 0, None))
 
 
 def test_what_is_missing_is_not_described(kafka: KafkaSettings, topics: TopicSettings) -> None:
