@@ -35,6 +35,8 @@ def test_the_shares_make_the_limit_to_the_unit(limit: int, partitions: int) -> N
         ({"limit": -1}, "greater than or equal to 0"),
         ({"ends": "2024-10-05"}, "a campaign has a first and a last day"),
         ({**CAMPAIGN, "ends": "2024-10-03"}, "ends before it starts"),
+        # The moment at which it is over must be one.
+        ({**CAMPAIGN, "ends": "9999-12-31"}, "ends with the calendar"),
         ({"hours": [1.0]}, "24 weights"),
         ({"hours": [0.0] * 24}, "not all of them 0"),
         ({"arms": {"a": 60, "b": 41}}, "the arms have 101 together, the budget 100"),

@@ -66,6 +66,9 @@ class Budget(BaseModel):
             raise ValueError("a campaign has a first and a last day (`starts`, `ends`), a daily budget has neither")
         if self.starts is not None and self.ends is not None and self.ends < self.starts:
             raise ValueError("the campaign ends before it starts")
+        if self.ends == date.max:
+            # It is over at the midnight after, which no date has.
+            raise ValueError(f"the campaign ends with the calendar: let `ends` be a day before {date.max}")
         if len(self.hours) != _HOURS or not any(self.hours):
             raise ValueError("`hours` has 24 weights, from midnight UTC on, not all of them 0")
         if self.unit is Unit.MONEY and self.worth != 0.01:  # noqa: PLR2004 - one hundredth
