@@ -282,3 +282,22 @@ async def test_where_one_length_fails_the_requests_of_the_others_are_called_off(
         await asyncio.sleep(0)
         assert called_off == [2]
     assert [answer.probability for answer in answers] == [None] * 5
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 300)])
+async def test_an_embedding_of_another_shape_is_no_answer_and_no_crash(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    async def answer(rows: int) -> Outputs:
+        return {
+            "churn_probability": np.full((rows, 1), 0.25, np.float32),
+            "user_embedding": np.zeros((rows, *shape[1:]) if shape else (), np.float32),
+        }
+
+    server = StandIn({"1": answer}, None)
+    server.outputs = ["churn_probability", "user_embedding"]
+    monkeypatch.setattr("forestay.shell.scorer.triton.InferenceServerClient", lambda **_: server)
+    async with TritonScorer(TritonSettings(), embedding=lambda: True) as scorer:
+        answers = await scorer.score(questions(3))
+        assert {answer.probability for answer in answers} == {None}
+        assert "user_embedding has" in str(scorer.failure)

@@ -88,9 +88,10 @@ def _embeddings(result: Any, version: Version, rows: int) -> Sequence[Embedding 
 def _matrix(result: Any, output: str, rows: int, columns: int | None) -> Matrix:
     """Returns an output; `columns` None stands for any number, the same for all rows."""
     answer = result.as_numpy(output)
-    wanted = (rows, *answer.shape[1:2]) if answer is not None and columns is None else (rows, columns)
-    if answer is None or answer.ndim != len(wanted) or answer.shape != wanted:
-        raise InferenceServerException(f"{output} has shape {getattr(answer, 'shape', None)}, not {wanted}")
+    shape = getattr(answer, "shape", None)
+    if shape is None or len(shape) != 2 or shape != (rows, shape[1] if columns is None else columns):  # noqa: PLR2004
+        wanted = f"({rows}, {'any' if columns is None else columns})"
+        raise InferenceServerException(f"{output} has shape {shape}, not {wanted}")
     matrix: Matrix = answer
     return matrix
 
