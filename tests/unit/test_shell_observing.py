@@ -8,17 +8,30 @@ import aiohttp
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.builders import DIGEST, MODEL, NOTHING_FOUND, SOURCES, START, TOPIC, catalogue, click, partition, source
+from support.builders import (
+    DIGEST,
+    MODEL,
+    NOTHING_FOUND,
+    SOURCES,
+    START,
+    TOPIC,
+    catalogue,
+    click,
+    offer,
+    partition,
+    source,
+)
 from support.fakes import FakePublisher, FakeScorer, hashing_model
 from support.watching import inputs, seen, served_reference
 
 from forestay.core.applied import Applied, Restored
 from forestay.core.decision.answer import Answer
+from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.model_input import INPUT_DIGEST
 from forestay.core.errors import ConfigurationError
 from forestay.core.partition import Partition
 from forestay.core.rules import Rules
-from forestay.core.units import MINUTE
+from forestay.core.units import DAY, MINUTE
 from forestay.core.watch.reference import Reference, reference_of
 from forestay.settings import TopicSettings, WatchSettings, WebSettings, WorkerSettings
 from forestay.shell.health import PartitionSight, Sight, TopicSight
@@ -31,6 +44,7 @@ from forestay.shell.scoring.served import Version
 from forestay.shell.timings import Timings
 from forestay.shell.web import Answer as Page
 from forestay.shell.web import WebPort
+from forestay_schemas import FeedbackKind
 
 
 class Seen:
@@ -57,9 +71,9 @@ def watching(**settings: Any) -> StreamWatch:
     return StreamWatch(WatchSettings(**settings), lambda: None, lambda: range(100))
 
 
-async def worked(observer: Observer) -> Timings:
-    """Puts two purchases and a record that is none through a pipeline."""
-    timings, publisher = Timings(), FakePublisher()
+def piped(core: Partition, observer: Observer, timings: Timings) -> Pipeline:
+    """Returns a pipeline that nothing has gone through."""
+    publisher = FakePublisher()
     source_of: Any = None
     outside = Outside(
         FakeScorer(MODEL, hashing_model("a")),
@@ -72,7 +86,13 @@ async def worked(observer: Observer) -> Timings:
         DIGEST,
         observer=observer,
     )
-    pipeline = Pipeline(Partition(3, SOURCES, Rules(), catalogue()), Restored([], []), NOTHING_FOUND, 1, outside)
+    return Pipeline(core, Restored([], []), NOTHING_FOUND, 1, outside)
+
+
+async def worked(observer: Observer) -> Timings:
+    """Puts two purchases and a record that is none through a pipeline."""
+    timings = Timings()
+    pipeline = piped(Partition(3, SOURCES, Rules(), catalogue()), observer, timings)
     records = [
         source(click("a", "u1", "purchase", START, price=5, item_id="i"), 0),
         source(click("b", "u2", "view_item", START + 1, price=5), 1),
@@ -124,6 +144,26 @@ def test_drift_and_alarms_are_told_by_column_and_field() -> None:
     assert told["forestay_field_usual_ratio", (("field", "price"), ("trouble", "missing"))] < 0.1
     assert told["forestay_alarm", (("of", "price"), ("watch", "missing"))] == 1
     assert told["forestay_alarms_total", (("of", "price"), ("watch", "missing"))] == 1
+
+
+def test_what_two_rules_have_stopped_is_one_sample() -> None:
+    one = {"feedback": ["complained"], "share": 0.5, "at_least": 1}
+    rules = [one, one | {"hours": 1}, one | {"kind": "message"}]
+    shop = catalogue(offer("mail", kind="message"), offer("message", kind="message"))
+    whole = shop.model_dump(by_alias=True) | {"switches": {"automatic": rules}}
+    core = Partition(3, SOURCES, Rules(reward_horizon=DAY), Catalogue.model_validate(whole))
+    observer = Observer()
+    pipeline = piped(core, observer, Timings())
+    for offer_id in ("mail", "message"):
+        core.pauses.take(offer_id, 0, FeedbackKind.COMPLAINED, START)
+    assert len(core.pauses.tripped) == 5
+    pipeline._tell_pauses()
+    health: Any = Seen()
+    text = Exposition(Timings(), observer, health).page().content.decode()
+    told = sorted(line for line in text.splitlines() if line.startswith("forestay_automatic_pause{"))
+    # Prometheus takes no page on which a sample is there twice.
+    assert told == sorted(set(told))
+    assert len(told) == 2
 
 
 async def test_a_name_is_told_once_and_with_its_help() -> None:

@@ -301,7 +301,8 @@ class Pipeline:
                 )
         self._paused = pauses.tripped
         if self._outside.observer is not None:
-            self._outside.observer.paused[number] = [one.subject for one in pauses.tripped]
+            # Several rules may have stopped the same.
+            self._outside.observer.paused[number] = sorted({one.subject for one in pauses.tripped})
 
     def _now(self) -> int:
         """Returns the wall's time in milliseconds where the stream is live, `NEVER` where it is a recording."""
