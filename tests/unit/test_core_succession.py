@@ -6,7 +6,7 @@ import pytest
 from support.builders import catalogue, offer
 
 from forestay.core.decision.catalogue import Catalogue
-from forestay.core.decision.succession import check_succession
+from forestay.core.decision.succession import Meanings
 from forestay.core.errors import ConfigurationError
 
 BUDGET: dict[str, Any] = {"id": "gifts", "limit": 100}
@@ -26,6 +26,14 @@ EXPERIMENT: dict[str, Any] = {
 def shop(*budgets: dict[str, Any], experiments: tuple[dict[str, Any], ...] = ()) -> Catalogue:
     whole = catalogue(offer("a"), offer("b"), budgets=budgets).model_dump(by_alias=True)
     return Catalogue.model_validate(whole | {"experiments": list(experiments)})
+
+
+def check_succession(*catalogues: Catalogue) -> None:
+    """Lets each take the place of the one before it."""
+    meanings = Meanings()
+    for one in catalogues:
+        meanings.check(one)
+        meanings.take(one)
 
 
 @pytest.mark.parametrize(
@@ -75,3 +83,12 @@ def test_what_would_be_counted_as_something_else_is_refused(before: Catalogue, a
         check_succession(before, after)
     assert why in str(refused.value)
     assert "another" in str(refused.value)
+
+
+def test_an_id_that_was_away_means_what_it_meant() -> None:
+    whole = shop(BUDGET, experiments=(EXPERIMENT,))
+    check_succession(whole, shop(), shop(BUDGET | {"limit": 5}, experiments=(EXPERIMENT | {"traffic": 1.0},)))
+    with pytest.raises(ConfigurationError, match="budget gifts: `unit` changes from money to points"):
+        check_succession(whole, shop(), shop(BUDGET | {"unit": "points"}))
+    with pytest.raises(ConfigurationError, match="experiment colours: `salt` changes"):
+        check_succession(whole, shop(), shop(), shop(experiments=(EXPERIMENT | {"salt": "s2"},)))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from forestay.catalogues.record import read_catalogue, read_record
 from forestay.core.decision.catalogue import Catalogue
-from forestay.core.decision.succession import check_succession
+from forestay.core.decision.succession import Meanings
 from forestay.core.errors import ConfigurationError
 from forestay_schemas import CatalogueRecord
 
@@ -26,7 +26,7 @@ class History:
     """The records of the topic in their order.
 
     A record that can be read and follows the newest such one is a revision. A revision whose catalogue can work, and
-    may take the place of the one before it, is worked with; of others the one before stays.
+    may take the place of those before it, is worked with; of others the one before stays.
     """
 
     def __init__(self, check: Callable[[Catalogue], None] = lambda _catalogue: None) -> None:
@@ -37,6 +37,7 @@ class History:
         #: The newest that can be worked with.
         self.current: Catalogue | None = None
         self._check = check
+        self._meanings = Meanings()
         #: Catalogues as JSON, by version: objects take ten times as much.
         self._texts: dict[str, str] = {}
 
@@ -64,11 +65,10 @@ class History:
         """Makes sure that `catalogue` would be worked with as the next revision.
 
         Raises:
-            ConfigurationError: it cannot work, or cannot take the place of the present one.
+            ConfigurationError: it cannot work, or cannot take the place of those before it.
         """
         self._check(catalogue)
-        if self.current is not None:
-            check_succession(self.current, catalogue)
+        self._meanings.check(catalogue)
 
     def _follow(self, record: CatalogueRecord) -> None:
         if self.revision and record.revision != self.revision + 1:
@@ -81,6 +81,7 @@ class History:
         catalogue = read_catalogue(text)
         self.check(catalogue)
         self.current = catalogue
+        self._meanings.take(catalogue)
         version = catalogue.digest()
         self._texts[version] = text
         return version

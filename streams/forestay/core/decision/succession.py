@@ -9,20 +9,35 @@ from forestay.core.experiments.settings import Experiment
 _DEALS = ("layer", "salt", "room", "arms")
 
 
-def check_succession(before: Catalogue, after: Catalogue) -> None:
-    """Makes sure that what is counted under a name in `before` can be counted on under it in `after`.
+class Meanings:
+    """What is counted under which id, as the newest catalogue that had it means it.
 
-    Raises:
-        ConfigurationError: a budget would count something else, or an experiment's users would be dealt anew, under
-            the same id; says which, and what to do.
+    An id that leaves keeps its meaning: a campaign's account stays, and so do outcomes of an experiment's users.
     """
-    budgets = {budget.id: budget for budget in before.budgets}
-    experiments = {experiment.id: experiment for experiment in before.experiments}
-    found = [_other_budget(budgets[one.id], one) for one in after.budgets if one.id in budgets]
-    found += [_other_experiment(experiments[one.id], one) for one in after.experiments if one.id in experiments]
-    told = [line for line in found if line]
-    if told:
-        raise ConfigurationError("\n".join(told))
+
+    def __init__(self) -> None:
+        """Knows no id."""
+        self._budgets: dict[str, Budget] = {}
+        self._experiments: dict[str, Experiment] = {}
+
+    def take(self, catalogue: Catalogue) -> None:
+        """Goes on with what `catalogue` means by its ids."""
+        self._budgets |= {budget.id: budget for budget in catalogue.budgets}
+        self._experiments |= {experiment.id: experiment for experiment in catalogue.experiments}
+
+    def check(self, after: Catalogue) -> None:
+        """Makes sure that what is counted under a name can be counted on under it in `after`.
+
+        Raises:
+            ConfigurationError: a budget would count something else, or an experiment's users would be dealt anew,
+                under the same id; says which, and what to do.
+        """
+        budgets, experiments = self._budgets, self._experiments
+        found = [_other_budget(budgets[one.id], one) for one in after.budgets if one.id in budgets]
+        found += [_other_experiment(experiments[one.id], one) for one in after.experiments if one.id in experiments]
+        told = [line for line in found if line]
+        if told:
+            raise ConfigurationError("\n".join(told))
 
 
 def _other_budget(before: Budget, after: Budget) -> str:
