@@ -17,11 +17,13 @@ from support.simulation import DECISIONS, Life, Logs, Pushed
 
 from forestay.catalogues.record import record_of
 from forestay.configuration import Configuration
-from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.catalogue import MAX_OFFERS, Catalogue
+from forestay.core.decision.guardrail_settings import MAX_AUTOMATIC
 from forestay.core.decision.pauses import PARTS, Pauses
 from forestay.core.partition import Partition
 from forestay.core.record import SourceRecord
 from forestay.core.rules import Rules
+from forestay.core.state.pauses_mark import encode_pauses
 from forestay.core.state.state_codec import MARK_KEY, decode_mark
 from forestay.core.units import DAY, HOUR
 from forestay.rerun.catalogues import Catalogues
@@ -111,6 +113,22 @@ def test_what_is_stopped_is_what_a_plain_count_stops(
     switches = pauses.stopped(one).switches
     for name in OFFERS:
         assert switches.stops(name, KINDS[name]) is (name in stopped or KINDS[name] in stopped)  # type: ignore[arg-type]
+
+
+def test_the_largest_mark_is_a_record_that_kafka_takes() -> None:
+    rules = [{"share": 1.0, "at_least": 10**9, "feedback": ["complained"]} for _ in range(MAX_AUTOMATIC)]
+    offers = [offer(f"{number:0200d}") for number in range(MAX_OFFERS)]
+    whole = catalogue(*offers).model_dump(by_alias=True) | {"switches": {"automatic": rules}}
+    pauses = Pauses(Catalogue.model_validate(whole), "v" * 12)
+    clock = int(FOR_EVER.timestamp() * 1_000)
+    for part in range(PARTS):
+        for one in offers:
+            pauses.take(one["id"], 0, FeedbackKind.COMPLAINED, clock + part * 24 * HOUR // PARTS)
+    mark = pauses.checkpoint(clock + 23 * HOUR)
+    assert mark is not None
+    assert sum(len(one.parts) for one in mark.counted) == MAX_AUTOMATIC * MAX_OFFERS * PARTS
+    # Beside it stand positions and accounts; the topic takes 1,048,588 bytes as it comes.
+    assert len(encode_pauses(mark)) < 900_000
 
 
 RULES = Rules(reward_horizon=60 * DAY, score_interval=0)

@@ -109,9 +109,9 @@ class Pauses:
         for (number, _), parts in self._counts.items():
             _forget(parts, _part(self._rules[number], clock))
         counted = tuple(
-            Counted(*key, part, *counts)
+            Counted(*key, tuple((part, told, bad) for part, (told, bad) in sorted(parts.items())))
             for key, parts in sorted(self._counts.items())
-            for part, counts in sorted(parts.items())
+            if parts
         )
         self.mark = PausesMark(self._version, counted, self.tripped)
         return self.mark
@@ -122,7 +122,7 @@ class Pauses:
             return
         self.mark = mark
         for one in mark.counted:
-            self._counts.setdefault((one.rule, one.subject), {})[one.part] = [one.told, one.bad]
+            self._counts[one.rule, one.subject] = {part: [told, bad] for part, told, bad in one.parts}
         self._tripped = {(one.rule, one.subject): one for one in mark.tripped}
 
 

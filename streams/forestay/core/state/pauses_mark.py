@@ -4,13 +4,14 @@ import msgspec
 
 
 class Counted(msgspec.Struct, array_like=True, frozen=True):
-    """Actions by one part of a rule's window: first told of, and told of badly; `subject` is an offer or a kind."""
+    """Actions by parts of a rule's window; `subject` is an offer or a kind, and named once: marks must stay small.
+
+    Of each part its number, how many actions were first told of in it, and how many were first told of badly.
+    """
 
     rule: int
     subject: str
-    part: int
-    told: int
-    bad: int
+    parts: tuple[tuple[int, int, int], ...]
 
 
 class Tripped(msgspec.Struct, array_like=True, frozen=True):
