@@ -28,6 +28,8 @@ class Topic:
     def __init__(self) -> None:
         self.values: list[bytes | None] = []
         self.fails: str | None = None
+        #: After how many records it fails.
+        self.fails_after = 0
         self.looks: asyncio.Queue[None] = asyncio.Queue()
 
     def put(self, one: Catalogue, revision: int) -> None:
@@ -38,10 +40,11 @@ class Topic:
 
     async def read(self, _consumer: object, starts: dict[Any, int], _patience: float) -> AsyncIterator[Any]:
         self.looks.put_nowait(None)
-        if self.fails is not None:
-            raise RecoveryError(self.fails)
         ((_, start),) = starts.items()
         left = [SimpleNamespace(offset=n, value=value) for n, value in enumerate(self.values)][start:]
+        if self.fails is not None:
+            yield 0, left[: self.fails_after]
+            raise RecoveryError(self.fails)
         if left:
             yield 0, left
 
@@ -135,3 +138,33 @@ async def test_while_the_topic_cannot_be_read_the_catalogue_stays(
     topic.fails = "no broker"
     with pytest.raises(RecoveryError, match="no broker"):
         await following().__aenter__()
+
+
+async def test_what_was_read_before_the_topic_failed_is_told_once_it_is_back(
+    topic: Topic, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with following() as one:
+        topic.values.append(b"nonsense")
+        topic.fails, topic.fails_after = "no broker", 1
+        with pytest.raises(RecoveryError, match="no broker"):
+            await one.catch_up()
+        topic.fails = None
+        await one.catch_up()
+        await one.catch_up()
+        assert (one.refused, len(errors(caplog))) == (1, 1)
+
+
+async def test_the_embedding_is_asked_for_as_long_as_a_batch_may_read_it(topic: Topic) -> None:
+    reading = catalogue(offer("reading"), policy={"embedding": True})
+    async with following() as one:
+        assert not one.reads_embedding
+        topic.put(reading, 1)
+        await one.catch_up()
+        assert one.reads_embedding
+        # A batch of the one before may be about to be scored.
+        topic.put(catalogue(offer("other")), 2)
+        await one.catch_up()
+        assert not one.current.catalogue.policy.reads_embedding
+        assert one.reads_embedding
+    async with following() as later:
+        assert not later.reads_embedding

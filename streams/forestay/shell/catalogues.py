@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -46,22 +45,20 @@ class CatalogueReader:
         if self._consumer is not None:
             await self._consumer.stop()
 
-    async def read_on(self) -> list[Entry]:
-        """Returns what has come since.
+    async def read_on(self) -> None:
+        """Gives the history what has come since.
 
         Raises:
             ForestayError: the topic cannot be read now.
         """
         assert self._consumer is not None, "it is entered before it reads"  # noqa: S101
-        entries = []
         async with self._reading:
             with told_as_recovery():
                 patience = self._kafka.request_timeout_seconds
                 async for _, records in read_to_ends(self._consumer, {self._tp: self._next}, patience):
                     for record in records:
-                        entries.append(self.history.take(record.offset, record.value))
+                        self.history.take(record.offset, record.value)
                         self._next = record.offset + 1
-        return entries
 
 
 class Following:
@@ -73,8 +70,13 @@ class Following:
         self.refused = 0
         #: Whether the last look at the topic failed.
         self.blind = False
+        #: Whether a batch may still be under a catalogue that reads the embedding. One in work keeps its own, so it
+        #: stays True once it was.
+        self.reads_embedding = configuration.catalogue.policy.reads_embedding
         self._topic = topic
         self._reader = CatalogueReader(kafka, topic, History(self._check))
+        #: How many of the topic's records the log has been told of.
+        self._told = 0
 
     @property
     def revision(self) -> int:
@@ -92,10 +94,14 @@ class Following:
             ForestayError: it cannot be read.
         """
         await self._reader.__aenter__()
-        entries = await self._reader.read_on()
+        await self._reader.read_on()
+        entries = self._reader.history.entries
         # What was refused and has been followed by one that works is history: nobody is to be woken for it again.
         working = [number for number, entry in enumerate(entries) if entry.refused is None]
-        self._take(entries[working[-1] :] if working else entries)
+        self._told = working[-1] if working else 0
+        self._take()
+        # Nothing has been decided yet.
+        self.reads_embedding = self.current.catalogue.policy.reads_embedding
         if self._reader.history.current is None:
             logger.warning("%s has no catalogue that can be worked with: that of the file holds", self._topic)
         return self
@@ -112,14 +118,19 @@ class Following:
         Raises:
             ForestayError: the topic cannot be read now.
         """
-        self._take(await self._reader.read_on())
+        await self._reader.read_on()
+        self._take()
 
-    def _take(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
+    def _take(self) -> None:
+        # From where it was told of, and not from where this look began: one that failed half way told of nothing.
+        entries = self._reader.history.entries
+        for entry in entries[self._told :]:
             self._tell(entry)
+        self._told = len(entries)
         found = self._reader.history.current
         if found is not None and found is not self.current.catalogue:
             self.current = self.current.under(found)
+            self.reads_embedding |= found.policy.reads_embedding
 
     async def follow(self, interval: float) -> None:
         """Looks every `interval` seconds, for ever. While the topic cannot be read, what is there holds."""
