@@ -206,7 +206,9 @@ class _Pipeline:
 
 def _is_small(requests: Sequence[Any]) -> bool:
     """Say whether a batch is computed sooner than it is handed to another thread and back (some 0.2 ms)."""
-    return sum(int(request.inputs()[0].shape()[0]) for request in requests) <= _FEW
+    # Without batches an input may be one number, of no axis.
+    shapes = [request.inputs()[0].shape() for request in requests]
+    return sum(int(shape[0]) if shape else 1 for shape in shapes) <= _FEW
 
 
 def _leave_a_core(config: Mapping[str, Any]) -> bool:
