@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from fractions import Fraction
 from random import Random
 from typing import Any, NamedTuple
 
@@ -84,7 +85,8 @@ def oracle(rule: dict[str, Any], kind: str | None, tellings: Sequence[Telling]) 
         log.append((subject, clock // width, int(first), int(bad)))
         window = [one for one in log if one[0] == subject and one[1] > clock // width - PARTS]
         told, ill = sum(one[2] for one in window), sum(one[3] for one in window)
-        if told >= rule["at_least"] and ill >= rule["share"] * told:
+        # As the catalogue writes the share, in decimals: 7 of 100 are 0.07.
+        if told >= rule["at_least"] and ill >= Fraction(str(rule["share"])) * told:
             stopped[subject] = number
     return stopped
 
@@ -113,6 +115,17 @@ def test_what_is_stopped_is_what_a_plain_count_stops(
     switches = pauses.stopped(one).switches
     for name in OFFERS:
         assert switches.stops(name, KINDS[name]) is (name in stopped or KINDS[name] in stopped)  # type: ignore[arg-type]
+
+
+@given(percent=st.integers(1, 100), hundreds=st.integers(1, 3))
+def test_a_share_that_is_reached_to_the_action_is_reached(percent: int, hundreds: int) -> None:
+    told, bad = 100 * hundreds, percent * hundreds
+    one = shop({"share": float(f"{percent / 100:.2f}"), "at_least": 1, "feedback": ["complained"], "offer": "mail"})
+    pauses = Pauses(one, "v")
+    for number in range(told):
+        kind = FeedbackKind.COMPLAINED if number >= told - bad else FeedbackKind.DELIVERED
+        # Where all are told of badly, the first is all.
+        assert pauses.take("mail", 0, kind, 0) is (number == (told - 1 if percent < 100 else 0))
 
 
 def test_the_largest_mark_is_a_record_that_kafka_takes() -> None:

@@ -81,7 +81,8 @@ class Pauses:
         counts[1] += more[1]
         _forget(parts, part)
         told, bad = (sum(one[place] for one in parts.values()) for place in (0, 1))
-        if told < rule.at_least or bad < rule.share * told:
+        # Divided, so that 7 of 100 are the 0.07 that the catalogue says: 0.07 * 100 is more than 7.
+        if told < rule.at_least or bad / told < rule.share:
             return False
         self._tripped[key] = Tripped(number, subject, clock, told, bad)
         del self._counts[key]
