@@ -31,7 +31,7 @@ from forestay.core.rules import Rules
 from forestay.core.state.state_codec import decode_user
 from forestay.core.units import DAY, HOUR, MINUTE, to_datetime, to_milliseconds
 from forestay_schemas import Decision, DecisionOutcome
-from forestay_schemas.decision import Trial
+from forestay_schemas.decision import MAX_EMBEDDING, Trial
 
 #: 01:00 in Berlin; the night ends six hours later, at 07:00 UTC.
 NIGHT = START + 6 * MINUTE
@@ -220,7 +220,8 @@ def test_what_waits_is_small_however_much_its_decision_says() -> None:
     held = only(settle(core, [source(bought(1, NIGHT))]).decisions)
     would = {f"arm-{n}": "mail" for n in range(50)}
     trials = tuple(Trial(experiment=f"e{n}", arm="arm-1", would=would) for n in range(100))
-    large = held.model_copy(update={"experiments": trials, "suppressed": held.suppressed * 200})
+    more = {"experiments": trials, "suppressed": held.suppressed * 200, "embedding": (-12.34,) * MAX_EMBEDDING}
+    large = held.model_copy(update=more)
     kept = held_of(large, MORNING)
     assert len(kept.decision) < 2_048
     assert action_of(chosen_then(kept), shop()) == action_of(large.model_copy(update={"held_until": None}), shop())

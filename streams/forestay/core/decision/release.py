@@ -28,6 +28,7 @@ def held_of(decision: Decision, until: int) -> Held:
         "candidates": [],
         "suppressed": [],
         "budgets": (),
+        "embedding": (),
         "experiments": first,
         "held_until": None,
     }
