@@ -1,5 +1,7 @@
 """Recommendations against a plain reading of what they promise."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +36,13 @@ def test_what_is_shown_is_what_a_plain_reading_gives(  # noqa: PLR0917 - as many
     found = recommended(kind, count, Taste([hash64(one) & ITEM_BITS for one in met], country), items, gone)
     expected = [one for one in plainly(items, kind, met, country) if one not in gone and one not in met]
     assert found == expected[:count]
+
+
+def test_no_more_of_a_long_list_is_read_than_is_shown() -> None:
+    popular: Any = iter(NAMES)
+    items = Items.model_construct(orders=1, popular=popular, countries={}, together={}, similar={})
+    assert recommended(ListKind.POPULAR, 3, Taste([], None), items, {NAMES[0]}) == NAMES[1:4]
+    assert next(popular) == NAMES[4]
 
 
 def plainly(items: Items, kind: ListKind, met: list[str], country: str | None) -> list[str]:

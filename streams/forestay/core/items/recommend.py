@@ -1,7 +1,7 @@
 """Which items a user is shown: neighbours of what they looked at and bought lately, then what is popular."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from forestay.core.hashing import hash64
@@ -35,8 +35,10 @@ def recommended(
 def _ranked(kind: ListKind, taste: Taste, items: Items) -> Iterator[str]:
     """Yields items, each once, the best first."""
     told: set[str] = set()
-    popular = (*items.countries.get(taste.country or "", ()), *items.popular)
-    for item in (*_by_neighbours(kind, taste, items), *popular):
+    # Chained, not put together: a list has 100,000 items, and a decision looks at a few.
+    for item in chain(
+        _by_neighbours(kind, taste, items), items.countries.get(taste.country or "", ()), items.popular
+    ):
         if item not in told:
             told.add(item)
             yield item
