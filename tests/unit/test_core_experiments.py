@@ -46,6 +46,14 @@ def arm(of: Experiment, user: str) -> str | None:
     return None if found is None else found.id
 
 
+def policies(change: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns two arms, of which the other has a policy of its own."""
+    return [{"id": "a"}, {"id": "b", "change": {"policy": change}}]
+
+
+PRICES = {"by": "tier", "measure": "selection", "least": 0.8, "decisions": 1, "groups": {"z": {"price": 1.0}}}
+
+
 def test_buckets_are_filled_evenly() -> None:
     hundreds = Counter(bucket("layer", "offers", user) // 100 for user in USERS)
     assert set(hundreds) == set(range(100))
@@ -193,6 +201,14 @@ def test_it_begins_and_ends_to_the_millisecond(shift: int, asked: bool) -> None:
         ([experiment(arms=[{"id": "a"}, {"id": "a"}])], "arms must be unique"),
         ([experiment(arms=[{"id": "a"}, {"id": "b", "change": {"offers": ["z"]}}])], "offers that are not there: z"),
         ([experiment(arms=[{"id": "a"}, {"id": "b", "change": {"policy": {"explore": 1}}}])], "explore"),
+        # What an arm's policy names must be there too, or its users would silently be treated otherwise.
+        (
+            [experiment(arms=policies({"rules": [{"id": "r", "offers": ["z"]}]}))],
+            "coupon: the rule r names an offer .*: z",
+        ),
+        ([experiment(arms=policies({"rules": [{"id": "r", "when": {"tiers": ["z"]}}]}))], "coupon: the rule r .*: z"),
+        ([experiment(arms=policies({"parity": PRICES}))], "coupon: policy.parity has a price for a tier .*: z"),
+        ([experiment(arms=policies({"embedding": True}))], "coupon: an arm reads the model's embedding"),
         (
             [
                 experiment(name, layer=name, arms=[{"id": "a"}, {"id": "b", "change": {"policy": {"margin": 0.1}}}])
@@ -223,3 +239,8 @@ def test_an_arm_spends_from_its_own_part_of_a_budget() -> None:
     assert drawn["right"] == {None}
     # Of those in the arm some get nothing too: what is scarce costs more.
     assert drawn["left"] == {"left", None}
+
+
+def test_an_arm_may_read_the_embedding_that_all_are_asked_for() -> None:
+    arms = policies({"exploration": 0.5, "embedding": True})
+    assert shop(experiment(arms=arms), policy={"embedding": True}).policy.reads_embedding

@@ -227,8 +227,23 @@ class Catalogue(Part):
                 if unknown := sorted((change.offers or frozenset()) - known):
                     message = f"experiment {experiment.id} names offers that are not there: {', '.join(unknown)}"
                     raise ValueError(message)
-                type(self.policy).model_validate({**self.policy.model_dump(), **change.policy})
+                if change.policy:
+                    self._check_arm(experiment.id, change.policy)
         return self
+
+    def _check_arm(self, experiment: str, change: dict[str, JsonValue]) -> None:
+        """Makes sure that what an arm changes of the policy can work beside the rest of the catalogue."""
+        policy = type(self.policy).model_validate({**self.policy.model_dump(), **change})
+        if policy.reads_embedding and not self.policy.reads_embedding:
+            # The model is asked about a batch before anybody's arm is known.
+            message = f"experiment {experiment}: an arm reads the model's embedding: set `policy.embedding` for all"
+            raise ValueError(message)
+        try:
+            check_rules(policy.rules, {offer.id for offer in self.offers}, set(self.tiers))
+            self._check_groups(policy.parity)
+        except ValueError as error:
+            message = f"experiment {experiment}: {error}"
+            raise ValueError(message) from None
 
     @model_validator(mode="after")
     def _known_budgets(self) -> Self:
@@ -259,12 +274,14 @@ class Catalogue(Part):
 
     @model_validator(mode="after")
     def _known_groups(self) -> Self:
-        prices = self.policy.parity
+        self._check_groups(self.policy.parity)
+        return self
+
+    def _check_groups(self, prices: ParityPrices | None) -> None:
         tiers = set(prices.groups) if prices is not None and prices.by is GroupedBy.TIER else set()
         if unknown := sorted(tiers - {*self.tiers, OTHERS}):
             message = f"policy.parity has a price for a tier that `tiers` does not name: {unknown[0]}"
             raise ValueError(message)
-        return self
 
     def tier(self, spend: float) -> str | None:
         """Returns the highest tier that a user of this spend has reached, None if none."""
