@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from support.builders import START, catalogue, click, offer, partition, settle, source
+from support.builders import START, catalogue, click, offer, partition, settle, source, tick
 
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.hashing import hash64
@@ -70,6 +70,21 @@ def test_items_that_run_out_leave_the_list_and_an_empty_one_cuts_the_offer() -> 
     assert settled.decisions[-1].items == ("pot", "mug")
     settled = settle(partition(Rules(), shop(switches={"items_out_of_stock": list(ITEMS.popular)})), views("tea"))
     assert [one.code for one in settled.decisions[-1].suppressed] == ["nothing_to_recommend"]
+
+
+@pytest.mark.parametrize(("gone", "shown"), [(["cup"], ["pot"]), (["cup", "pot"], None)])
+def test_an_action_that_waits_goes_without_what_ran_out_and_not_without_all(
+    gone: list[str], shown: list[str] | None
+) -> None:
+    quiet = {"quiet_hours": {"from": "22:00", "until": "08:00"}, "timezone": "UTC", "cap_contacts": None}
+    guardrails = {**shop().guardrails.model_dump(), **quiet}
+    core = partition(Rules(), shop(guardrails=guardrails))
+    held = settle(core, views("tea")).decisions[-1]
+    assert (held.items, held.held_until is not None) == (("pot", "cup"), True)
+    core.adopt(shop(guardrails=guardrails, switches={"items_out_of_stock": gone}))
+    morning = settle(core, [tick(START + 9 * HOUR, 0)])
+    assert [action.payload["items"] for action in morning.actions] == ([shown] if shown else [])
+    assert [cut.code for cut in morning.decisions[0].suppressed] == ([] if shown else ["nothing_to_recommend"])
 
 
 def test_a_list_of_the_receivers_is_left_to_them() -> None:

@@ -1,6 +1,7 @@
 """Whom an offer is for, and when there is any of it: the rules a shop writes beside the offer itself."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.policy import cost
@@ -10,6 +11,8 @@ from forestay.core.items.offered import is_filled, offered_items
 from forestay.core.units import to_milliseconds
 from forestay_schemas.types import ActionKind, TriggerKind
 
+#: The code of a recommendation that has no item left to show.
+NOTHING_TO_SHOW: Final = "nothing_to_recommend"
 #: What a user under suspicion is not offered: each is worth money to who abuses it.
 _WORTH_MONEY = {ActionKind.PROMOTION, ActionKind.LOYALTY}
 
@@ -35,7 +38,7 @@ def not_eligible(offer: Offer, situation: Situation, probability: float, catalog
     if rules.margin_floor is not None and _margin(offer, situation, catalogue) < rules.margin_floor:
         yield "margin_too_low"
     if _nothing_to_show(offer, situation, catalogue):
-        yield "nothing_to_recommend"
+        yield NOTHING_TO_SHOW
     yield from _suspected(offer, situation, catalogue)
 
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from forestay.core.decision.catalogue import Catalogue
+from forestay.core.decision.eligibility import NOTHING_TO_SHOW
 from forestay.core.decision.guardrails import Screen
 from forestay.core.decision.policy import expected_value
 from forestay.core.decision.reasons import why_released
@@ -59,6 +60,9 @@ def release(  # noqa: PLR0917 - as `decide`, and what waited
     else:
         lasts = timedelta(milliseconds=round(offer.expires_after_hours * HOUR))
         code = screen.code(offer, to_milliseconds(chosen.decided_at + lasts))
+        if code is None and chosen.items and catalogue.switches.items_out_of_stock.issuperset(chosen.items):
+            # Whatever else there is now: what was chosen is what goes out.
+            code = NOTHING_TO_SHOW
         until = screen.held_until(offer)
     if code is None and offer is not None:
         value = expected_value(offer, situation, churn.probability, catalogue)
