@@ -241,6 +241,13 @@ def test_an_arm_spends_from_its_own_part_of_a_budget() -> None:
     assert drawn["left"] == {"left", None}
 
 
+@pytest.mark.parametrize(("one", "other"), [({"kind": "rules"}, {"rules": []}), ({"rules": []}, {"posterior": None})])
+def test_no_user_is_in_arms_that_cannot_work_together(one: dict[str, Any], other: dict[str, Any]) -> None:
+    both = [experiment(name, layer=name, salt=name, arms=policies(each)) for name, each in (("x", one), ("y", other))]
+    with pytest.raises(ValidationError, match=r"both set policy.kind at one time: put them into one layer"):
+        shop(*both, policy={"rules": [{"id": "r", "offers": ["a"]}]})
+
+
 def test_an_arm_may_read_the_embedding_that_all_are_asked_for() -> None:
     arms = policies({"exploration": 0.5, "embedding": True})
     assert shop(experiment(arms=arms), policy={"embedding": True}).policy.reads_embedding

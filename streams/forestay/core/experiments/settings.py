@@ -14,6 +14,9 @@ BUCKETS: Final = 10_000
 #: A decision in an experiment is made once for each arm: this bounds what it costs.
 MAX_ARMS: Final = 8
 
+#: Settings of the policy that its kind needs.
+_OF_THE_KIND: Final = frozenset({"posterior", "rules"})
+
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -125,7 +128,9 @@ def check_together(experiments: Sequence[Experiment]) -> None:
 
 
 def _policy_settings(experiment: Experiment) -> set[str]:
-    return {name for arm in experiment.arms for name in arm.change.policy}
+    names = {name for arm in experiment.arms for name in arm.change.policy}
+    # Each may be sound by itself, and a user in both arms have a kind without what it needs.
+    return names | ({"kind"} if names & _OF_THE_KIND else set())
 
 
 def _unique(what: str, names: Sequence[str]) -> None:
