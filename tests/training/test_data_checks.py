@@ -72,6 +72,15 @@ def test_what_makes_fitting_useless_is_an_error() -> None:
     assert check(twice, HORIZON).errors == ("1 rows are of a user and a cutoff that another row is of",)
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_a_step_number_that_is_none_is_an_error_wherever_it_stands(later: bool) -> None:
+    """A network that meets one answers nan, and so does its log-loss."""
+    sets = [made_up(2_000, 1), made_up(1_500, 2)]
+    sets[later].inputs.step_numbers[3, 7, 0] = np.nan
+    found = check(sets[0], HORIZON, sets[1])
+    assert found.errors == ("1 of 3,500 rows hold numbers of steps that are not finite: make the set again",)
+
+
 def test_a_feature_that_tells_the_label_and_labels_to_come_are_told() -> None:
     rows = made_up(600, 1)
     left = rows.left.copy()

@@ -68,7 +68,7 @@ def check(train: TrainingSet, horizon: int, later: TrainingSet | None = None) ->
         constant=constant,
         shifted=shifted,
         duplicates=duplicates,
-        errors=tuple(_errors(train.churned(horizon), missing, duplicates)),
+        errors=(*_errors(train.churned(horizon), missing, duplicates), *_broken_steps(train, later)),
         warnings=tuple(_warnings(train, horizon, constant, shifted)),
     )
 
@@ -111,6 +111,15 @@ def _errors(churned: NDArray[np.float32], missing: tuple[str, ...], duplicates: 
         yield f"{_list(missing)} hold values that are no finite numbers"
     if duplicates:
         yield f"{duplicates:,} rows are of a user and a cutoff that another row is of"
+
+
+def _broken_steps(train: TrainingSet, later: TrainingSet | None) -> Iterator[str]:
+    """Looks at the numbers of the steps of all rows: one that is nan makes a row's answer, and the mean loss, nan."""
+    numbers = [train.inputs.step_numbers, *(() if later is None else (later.inputs.step_numbers,))]
+    broken = sum(int((~np.isfinite(some).all(axis=(1, 2))).sum()) for some in numbers)
+    if broken:
+        rows = sum(map(len, numbers))
+        yield f"{broken:,} of {rows:,} rows hold numbers of steps that are not finite: make the set again"
 
 
 def _warnings(
