@@ -1,6 +1,7 @@
 """A small run of everything: it ends, and what it writes passes the gates that need no large data."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from forestay.cli.main import app
 from forestay.core.decision.answer import ModelIdentity
+from forestay.core.errors import ForestayError
 from forestay.core.units import DAY
 from forestay.shell.scoring.served import Served as ServedVersions
 from forestay.shipping.figures import read_figures
@@ -26,7 +28,7 @@ from forestay_training.fitting import Recipe
 from forestay_training.groups import GROUPS
 from forestay_training.network import ChurnNetwork, Shape
 from forestay_training.recipes import recipe_text
-from forestay_training.run import Wishes, train
+from forestay_training.run import Wishes, divided, look, train
 from forestay_training.scaling import FeatureScaler
 from forestay_training.training_set import TrainingSet, select
 
@@ -34,6 +36,10 @@ pytestmark = pytest.mark.training
 
 #: Seconds; the model is good for nothing.
 RECIPE = Recipe(shape=Shape(width=16, heads=2), epochs=1, batch=256, pretraining_epochs=1)
+
+
+def _unheard(_text: str) -> None:
+    pass
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +100,20 @@ def test_the_same_wishes_are_the_same_bytes(
     folder: Path, trained: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
     wishes = Wishes(horizon=14 * DAY, recipe=RECIPE, bootstrap_draws=20)
-    train(folder, tmp_path, wishes, lambda _text: None)
+    train(look(folder, 14 * DAY, _unheard), tmp_path, wishes, _unheard)
     assert (tmp_path / "model.onnx").read_bytes() == (trained[0] / "model.onnx").read_bytes()
+
+
+def test_rows_that_went_out_as_their_label_is_not_known_yet_are_told(rows: TrainingSet) -> None:
+    """The data end before the horizon of the newest cutoffs does: nothing is wrong with the test's own rows."""
+    left = rows.left.copy()
+    left[rows.splits == "test"] = np.nan
+    late = int((rows.splits == "test").sum())
+    with pytest.raises(ForestayError, match=rf"0 rows for test, .* too few \({late} more have no label yet: .*14d"):
+        divided(replace(rows, left=left), 14 * DAY)
+    few = rows.where((rows.splits != "test") | (np.cumsum(rows.splits == "test") <= 30))
+    with pytest.raises(ForestayError, match=r"30 rows for test, \d+ of whom have left, are too few: take"):
+        divided(few, 14 * DAY)
 
 
 def test_the_graph_says_what_the_network_says_in_any_batch_and_length(rows: TrainingSet, tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
 """Runs are kept with MLflow where it is installed, and nothing fails where it is not."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from forestay.cli.main import app
 from forestay.core.errors import ForestayError
 from forestay_training import tracking
 from forestay_training.addresses import without_secrets
 from forestay_training.tracking import Run, flat, tracked
+from forestay_training.training_set import TrainingSet
 
 pytestmark = pytest.mark.training
 
@@ -108,3 +113,15 @@ def test_a_run_has_what_was_asked_its_figures_by_step_its_files_and_its_end(
     ends = {one.info.run_id: one.info.status for one in client.search_runs([told.info.experiment_id])}
     assert ends.pop(told.info.run_id) == "FINISHED"
     assert list(ends.values()) == ["FAILED"]
+
+
+@MLFLOW
+def test_training_that_is_refused_leaves_no_run_behind(
+    folder: Path, rows: TrainingSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The set has nothing to judge by, which can be told before anything is begun."""
+    untested = replace(rows, splits=np.full(len(rows), "train"))
+    monkeypatch.setattr(TrainingSet, "load", lambda _folder: untested)
+    monkeypatch.setattr(tracking, "_begun", lambda *_asked: pytest.fail("a run was begun"))
+    told = CliRunner().invoke(app, ["train", str(folder), "--out", str(tmp_path / "out")])
+    assert (told.exit_code, "no rows to test on" in told.stderr) == (1, True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forestay.core.decision.model_input import INPUT_DIGEST
 from forestay.core.errors import ForestayError
@@ -101,8 +102,35 @@ def _nowhere(_name: str, _step: int, _value: float) -> None:
     """Keeps nothing."""
 
 
+class Looked(NamedTuple):
+    """A training set that can be trained on: its rows, what they are for, and what the checks of them said."""
+
+    folder: Path
+    rows: TrainingSet
+    division: Division
+    checked: data_checks.Checked
+
+
+def look(folder: Path, horizon: int, note: Note) -> Looked:
+    """Reads a training set and refuses what nothing can be learned from, before anything is begun.
+
+    Raises:
+        ForestayError: the folder is no training set, or there is nothing to learn or to judge by.
+    """
+    rows = TrainingSet.load(folder)
+    division = divided(rows, horizon)
+    counts = (f"{len(part):,} rows to {purpose}" for part, purpose in zip(division, _PURPOSES, strict=True))
+    note(", ".join(counts))
+    checked = data_checks.check(division.train.set, horizon, division.test.set)
+    if checked.errors:
+        raise ForestayError("; ".join(checked.errors))
+    for warning in checked.warnings:
+        note(f"data: {warning}")
+    return Looked(folder, rows, division, checked)
+
+
 def train(
-    folder: Path,
+    looked: Looked,
     out: Path,
     wishes: Wishes,
     note: Note,
@@ -117,19 +145,11 @@ def train(
     A run that was killed goes on where it stopped if it is started again with the same training set and wishes.
 
     Raises:
-        ForestayError: the folder is no training set, or there is nothing to learn or to judge by.
+        ForestayError: the fit diverged, or the fitter refuses what came of it.
         ExportError: the exported file is not the network.
     """
     started = time.monotonic()
-    rows = TrainingSet.load(folder)
-    division = _division(rows, wishes.horizon)
-    counts = (f"{len(part):,} rows to {purpose}" for part, purpose in zip(division, _PURPOSES, strict=True))
-    note(", ".join(counts))
-    checked = data_checks.check(division.train.set, wishes.horizon, division.test.set)
-    if checked.errors:
-        raise ForestayError("; ".join(checked.errors))
-    for warning in checked.warnings:
-        note(f"data: {warning}")
+    folder, rows, division, checked = looked
     made = _made(division, out, note, fitter or _usual(rows, wishes, measured))
     network = made.taken.fitted.network
     edge_list = edges(division.train.set, wishes.horizon)
@@ -181,8 +201,8 @@ def train(
     return metrics
 
 
-def _division(rows: TrainingSet, horizon: int) -> Division:
-    """Returns the rows of each purpose.
+def divided(rows: TrainingSet, horizon: int) -> Division:
+    """Returns the rows of each purpose, at a horizon in milliseconds.
 
     Raises:
         ForestayError: there is no test, or too little of anything.
@@ -194,10 +214,17 @@ def _division(rows: TrainingSet, horizon: int) -> Division:
     for name, some in zip(Division._fields, division, strict=True):
         if not some.enough:
             raise ForestayError(
-                f"{len(some):,} rows for {name}, {int(some.churned.sum()):,} of whom have left, are too few: take"
-                " more cutoffs, or a shorter horizon"
+                f"{len(some):,} rows for {name}, {int(some.churned.sum()):,} of whom have left, are too few"
+                f"{_unknown(rows.churned(horizon)[rows.moments >= test.min()], horizon) if name == 'test' else ''}:"
+                " take more cutoffs, or a shorter horizon"
             )
     return division
+
+
+def _unknown(churned: NDArray[np.float32], horizon: int) -> str:
+    """Says how many rows go out as the data end before their horizon does (right-censoring)."""
+    rows = int(np.isnan(churned).sum())
+    return f" ({rows:,} more have no label yet: the data end before {span_text(horizon)} are over)" if rows else ""
 
 
 def _made(division: Division, out: Path, note: Note, fitter: Fitter) -> _Made:

@@ -37,7 +37,7 @@ def adapted(asked: Asked) -> dict[str, Any]:
     check_folder("--out", asked.out)
     from forestay_training.adapting import Adaptation
     from forestay_training.adapting_run import RECIPE, Base, adapting, old_rows
-    from forestay_training.run import Wishes, train
+    from forestay_training.run import Wishes, look, train
     from forestay_training.tracking import Run, tracked
     from forestay_training.training_set import TrainingSet
 
@@ -48,8 +48,9 @@ def adapted(asked: Asked) -> dict[str, Any]:
         reference = None if asked.reference is None else TrainingSet.load(asked.reference)
         old = old_rows(TrainingSet.load(asked.old), reference, base.horizon)
         fitter = adapting(base, wishes, old, Adaptation(asked.rank, asked.replay), asked.max_worse)
+        looked = look(asked.dataset, wishes.horizon, note)
         with tracked("adapt-model", asked._asdict(), note) if asked.track else nullcontext(Run()) as run:
-            metrics = train(asked.dataset, asked.out, wishes, note, fitter=fitter)
+            metrics = train(looked, asked.out, wishes, note, fitter=fitter)
             for name in ("before", "after"):
                 run.measured(f"reference_log_loss_{name}", 0, metrics["adapted"][name])
             keep(run, metrics, asked.out)

@@ -79,12 +79,14 @@ def trained(asked: Asked) -> dict[str, Any]:
 
 
 def _kept(asked: Asked, wishes: "Wishes", note: Callable[[str], None]) -> dict[str, Any]:
-    from forestay_training.run import train
+    from forestay_training.run import look, train
     from forestay_training.tracking import Run, tracked
 
     parameters = {"dataset": str(asked.dataset), "private": asked.private} | asdict(wishes)
+    # What is refused leaves no run behind.
+    looked = look(asked.dataset, wishes.horizon, note)
     with tracked("train", parameters, note) if asked.track else nullcontext(Run()) as run:
-        metrics = train(asked.dataset, asked.out, wishes, note, fitter=_fitter(asked, wishes), measured=run.measured)
+        metrics = train(looked, asked.out, wishes, note, fitter=_fitter(asked, wishes), measured=run.measured)
         keep(run, metrics, asked.out)
     return metrics
 
