@@ -1,12 +1,15 @@
 """The search fits, times and judges; it never sees a test row, and goes on where it was left."""
 
 import json
+import sqlite3
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from typer.testing import CliRunner
 
@@ -74,6 +77,22 @@ def test_a_search_is_gone_on_with_if_that_is_asked_for(rows: TrainingSet, tmp_pa
     found = tune(rows, replace(kept, trials=2, resume=True), nothing, lambda tried: told.append(tried.number))
     assert told == [1]
     assert [tried.number for tried in found.trials] == [0, 1]
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_only_trials_whose_process_lives_no_more_are_given_up(rows: TrainingSet, tmp_path: Path, alive: bool) -> None:
+    """Another process searches along in the same database, or was killed in the middle of a trial."""
+    kept = replace(SEARCH, storage=f"sqlite:///{tmp_path / 'tune.db'}", trials=1)
+    study = tune(rows, kept, nothing).study
+    other = optuna.load_study(storage=kept.storage, study_name=study.study_name).ask()
+    heard = datetime.now(UTC) - timedelta(seconds=0 if alive else 3 * tuning.HEARTBEAT)
+    with sqlite3.connect(tmp_path / "tune.db") as database:
+        row = (other._trial_id, f"{heard:%Y-%m-%d %H:%M:%S}")
+        database.execute("INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (?, ?)", row)
+    found = tune(rows, replace(kept, trials=2, resume=True), nothing)
+    running = optuna.trial.TrialState.RUNNING if alive else optuna.trial.TrialState.FAIL
+    assert found.study.trials[other.number].state is running
+    assert len(found.trials) == 2
 
 
 def test_what_cannot_be_stored_is_told(rows: TrainingSet) -> None:

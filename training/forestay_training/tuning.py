@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,6 +26,8 @@ from forestay_training.training_set import TrainingSet
 WEIGHT: Final = 0.002
 #: Trials before, and epochs of each, that none is stopped early.
 _UNSTOPPED_TRIALS, _UNSTOPPED_EPOCHS = 5, 2
+#: Seconds between a running trial's signs of life.
+HEARTBEAT: Final = 30
 _GRID: Final[dict[str, list[Any]]] = {
     "width": [64, 96, 128],
     "layers": [1, 2, 3],
@@ -79,6 +82,13 @@ def tune(rows: TrainingSet, search: Search, note: Note, done: Callable[[Tried], 
         ForestayError: there are too few rows, or the storage cannot be used.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        # Signs of life are experimental, Optuna says whenever they are looked at.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return _tuned(rows, search, note, done)
+
+
+def _tuned(rows: TrainingSet, search: Search, note: Note, done: Callable[[Tried], None]) -> Tuned:
     study = _study(rows, search)
     bench = _Bench(before_tests(rows, search.horizon), search, note)
     finished = len(_finished(study))
@@ -188,7 +198,7 @@ def _study(rows: TrainingSet, search: Search) -> optuna.Study:
     name = f"forestay-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     try:
         study = optuna.create_study(
-            storage=search.storage,
+            storage=None if search.storage is None else _storage(search.storage),
             study_name=name,
             load_if_exists=search.resume,
             pruner=optuna.pruners.MedianPruner(_UNSTOPPED_TRIALS, _UNSTOPPED_EPOCHS),
@@ -199,11 +209,17 @@ def _study(rows: TrainingSet, search: Search) -> optuna.Study:
     except (SQLAlchemyError, ImportError, ValueError) as error:
         told = f"--storage {search.storage} cannot be used ({error}): try sqlite:///tune.db"
         raise ForestayError(without_secrets(told)) from error
-    for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
-        # Its process was killed.
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     study.sampler = _sampler(search, len(study.trials))
     return study
+
+
+def _storage(address: str) -> optuna.storages.RDBStorage:
+    """Returns the database of the trials; each trial's process leaves a sign of life in it.
+
+    Before every trial Optuna takes those for failed whose process has left none for two intervals: it was killed. A
+    trial of another process that lives, and searches along, is left alone.
+    """
+    return optuna.storages.RDBStorage(address, heartbeat_interval=HEARTBEAT)
 
 
 def _sampler(search: Search, before: int) -> optuna.samplers.BaseSampler:
