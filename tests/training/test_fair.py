@@ -16,9 +16,11 @@ from typer.testing import CliRunner, Result
 from forestay.cli.main import app
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.decision.policy import cost
+from forestay.core.errors import UsageError
 from forestay_schemas.decision import Decision
 from forestay_training.fairness.judging import Rule, judge
 from forestay_training.fairness.treatment import Earned, Treatment
+from forestay_training.offpolicy.log import Vector
 
 pytestmark = pytest.mark.training
 
@@ -158,6 +160,40 @@ def test_chance_alone_rarely_makes_a_group_unequal(seed: int) -> None:
         groups = [f"g{user % 3}" for user in users]
         made = Treatment(selected, selected, np.ones(600))
         gained = Earned(np.zeros(600), np.zeros(600, dtype=np.bool_))
-        judged = judge(groups, [str(user) for user in users], made, gained, Rule(0.8, 50, {}, 200, seed))
+        judged = judge(groups, [str(user) for user in users], made, gained, Rule(0.8, 50, {}, 500, seed))
         closed += any(one["verdict"] == "unequal" for one in judged.values())
     assert closed <= 4
+
+
+def judged_of(groups: list[str], selected: Vector, rule: Rule, spent: Vector | None = None) -> dict[str, Any]:
+    """Returns what is judged of one decision a user, with nothing known of uplift."""
+    users, count = [str(number) for number in range(len(groups))], len(groups)
+    made = Treatment(selected, selected if spent is None else spent, np.ones(count))
+    return judge(groups, users, made, Earned(np.zeros(count), np.zeros(count, dtype=np.bool_)), rule)
+
+
+def test_many_groups_and_two_ratios_of_each_close_the_gate_by_chance_no_oftener() -> None:
+    """100 worlds without a difference, where any ratio but 1 is outside the band: chance alone closes the gate."""
+    closed = 0
+    for world in range(100):
+        generator = np.random.default_rng([11, world])
+        selected = generator.random(1_200)
+        groups = [f"g{user % 8}" for user in range(1_200)]
+        judged = judged_of(groups, selected, Rule(0.9999, 50, {}, 1_300, world), selected * generator.random(1_200))
+        closed += any(one["verdict"] == "unequal" for one in judged.values())
+    assert closed <= 9, "1 in 20, and two deviations of luck"
+
+
+def test_draws_that_cannot_tell_the_ends_of_so_many_intervals_are_wrong_use() -> None:
+    groups = [f"g{user % 20}" for user in range(2_000)]
+    with pytest.raises(UsageError, match=r"--draws 100: intervals of 20 groups .* it takes 1,600 draws"):
+        judged_of(groups, np.full(2_000, 0.5), Rule(0.8, 50, {}, 100, 7))
+
+
+def test_a_group_that_alone_is_made_offers_is_not_equal() -> None:
+    """Its ratio is without bound; the others are too few to be judged, and so cannot close the gate."""
+    groups = ["all"] * 500 + ["none"] * 100
+    judged = judged_of(groups, np.array([0.5] * 500 + [0.0] * 100), Rule(0.8, 200, {}, 300, 7))
+    assert {name: one["verdict"] for name, one in judged.items()} == {"all": "undecided", "none": "too_few"}
+    idle = judged_of(groups, np.zeros(600), Rule(0.8, 200, {}, 300, 7))
+    assert idle["all"]["verdict"] == "equal"
