@@ -140,6 +140,23 @@ def test_wrong_use_is_said(log: Path, tmp_path: Path, flags: list[str], said: st
     assert (result.exit_code, said in result.output) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["x1,north", "x2,south"], "tells the group of no user of the log"),
+        (["u1,north", "u2,south", "u1,south"], ":4 tells another group of u1 than a line before"),
+    ],
+)
+def test_a_file_that_tells_no_group_or_two_of_a_user_passes_no_gate(
+    log: Path, tmp_path: Path, lines: list[str], said: str
+) -> None:
+    """All would be one group, which is equal to itself; or the order of the lines would tell the group."""
+    groups = tmp_path / "g.csv"
+    groups.write_text("\n".join(["user_id,region", *lines, *lines[:1]]))
+    result = fair(tmp_path, "--log", log, "--groups", groups)
+    assert (result.exit_code, said in result.output.replace("\n", "")) == (1, True)
+
+
 def test_a_page_has_every_group(log: Path, tmp_path: Path) -> None:
     groups = write_groups(tmp_path / "g.csv", lambda user: f"lot <{user % 2}>")
     page = tmp_path / "fair.html"

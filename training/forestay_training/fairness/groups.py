@@ -20,7 +20,8 @@ def by_file(path: Path, decisions: Sequence[Decided]) -> list[str]:
     """Returns the group of each decision's user; of several columns a group is all of them, `north / f`.
 
     Raises:
-        ForestayError: the file has no column user_id or none beside it, or too many groups.
+        ForestayError: the file has no column user_id or none beside it, tells two groups of a user, none of any
+            user of the log, or too many.
         OSError: it cannot be read.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -29,9 +30,15 @@ def by_file(path: Path, decisions: Sequence[Decided]) -> list[str]:
         if _USER not in (rows.fieldnames or ()) or not columns:
             raise ForestayError(f"{path} needs a column {_USER} and one or more that tell groups")
         wanted = {decision.user_id for decision in decisions}
-        group_of = {
-            row[_USER]: " / ".join(row[name] or OTHERS for name in columns) for row in rows if row[_USER] in wanted
-        }
+        group_of: dict[str, str] = {}
+        for row in rows:
+            user, group = row[_USER], " / ".join(row[name] or OTHERS for name in columns)
+            if user in wanted and group_of.setdefault(user, group) != group:
+                raise ForestayError(f"{path}:{rows.line_num} tells another group of {user} than a line before")
+    if not group_of:
+        raise ForestayError(
+            f"{path} tells the group of no user of the log: are its {_USER} those of the clickstream, in all letters?"
+        )
     found = [group_of.get(decision.user_id, OTHERS) for decision in decisions]
     if len(set(found)) > MAX_GROUPS:
         raise ForestayError(
