@@ -308,3 +308,18 @@ def test_wrong_use_is_said(flags: list[str], said: str, log: Path, tmp_path: Pat
     shop_file = write_shop(tmp_path / "plain.yaml")
     result = run("fair", "--log", log, "--candidate", shop_file, "--price", tmp_path / "parity.json", *flags)
     assert (result.exit_code, said in " ".join(result.output.split())) == (2, True)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_small_group_beside_a_large_one_is_not_drawn_away(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Of a group of 40 beside 4,000 all are looked at, where a tenth of all would leave four to price it by."""
+    monkeypatch.setattr("forestay_training.fairness.pricing._MOST", 400)
+    generator, market = np.random.default_rng(seed), shop()
+    rows = [(0, float(spend)) for spend in generator.gamma(2, 120, 4_000)]
+    rows += [(1, float(spend)) for spend in generator.gamma(2, 12, 40)]
+    made = [decision(number, tier, spend) for number, (tier, spend) in enumerate(rows)]
+    groups = by_tier(market, made)
+    prices = priced(made, groups, market, wanted(Measure.SELECTION, 0.8, users=40))
+    found = met(made, with_prices(market, prices), Measure.SELECTION)
+    rates = [found.rate(np.flatnonzero(np.array(groups) == name)) for name in sorted(set(groups))]
+    assert min(rates) >= 0.76 * max(rates), "what drawing of the large group may miss"

@@ -24,7 +24,7 @@ from forestay_training.offpolicy.catalogue_policy import candidates_of
 from forestay_training.offpolicy.log import Vector
 from forestay_training.offpolicy.records import Decided
 
-#: Decisions that prices are sought on; of more, those of some users, drawn by hash.
+#: Decisions that prices are sought on, as many of each group; of more, those of some users, drawn by hash.
 _MOST: Final = 10_000
 #: Prices of the first round, and of each later one, between the neighbours of what was chosen.
 _COARSE: Final = 33
@@ -75,8 +75,8 @@ def priced(
         raise ForestayError(
             f"{len(judged)} of {len(set(groups))} groups have {wanted.users} users or more: it takes two to be alike"
         )
-    of_group = _sampled(decisions, groups, judged)
-    seekers = {name: _Seeker(name, of_group[name], catalogue, wanted) for name in judged}
+    of_group = _by_group(decisions, groups, judged)
+    seekers = {name: _Seeker(name, of_group[name], catalogue, wanted, _MOST // len(judged)) for name in judged}
     places: dict[str, int] | None = None
     for number in range(_ROUNDS):
         done(number)
@@ -133,13 +133,12 @@ def _of_one(decision: Decided, catalogue: Catalogue, measure: Measure) -> tuple[
     return over, 1.0 if measure is Measure.SELECTION else under, value
 
 
-def _sampled(
+def _by_group(
     decisions: Sequence[Decided], groups: Sequence[str], judged: Sequence[str]
 ) -> Mapping[str, list[Decided]]:
-    share = _MOST / max(len(decisions), 1)
     found: dict[str, list[Decided]] = {name: [] for name in judged}
     for decision, group in zip(decisions, groups, strict=True):
-        if group in found and (share >= 1 or unit_interval("parity", decision.user_id) < share):
+        if group in found:
             found[group].append(decision)
     return found
 
@@ -147,8 +146,15 @@ def _sampled(
 class _Seeker:
     """One group's table, looked up at finer prices in each round."""
 
-    def __init__(self, name: str, decisions: Sequence[Decided], catalogue: Catalogue, wanted: Wanted) -> None:
-        self._name, self._decisions, self._catalogue, self._wanted = name, decisions, catalogue, wanted
+    def __init__(
+        self, name: str, decisions: Sequence[Decided], catalogue: Catalogue, wanted: Wanted, most: int
+    ) -> None:
+        share = most / len(decisions)
+        some = [one for one in decisions if share >= 1 or unit_interval("parity", one.user_id) < share]
+        self._decisions = some or decisions
+        #: What a decision that is looked at stands for: groups are weighed against each other as large as they are.
+        self._weight = len(decisions) / len(self._decisions)
+        self._name, self._catalogue, self._wanted = name, catalogue, wanted
         self._rate = 0.0
         self._coarse: list[float] = []
         self._known: dict[float, tuple[float, float]] = {}
@@ -213,4 +219,4 @@ class _Seeker:
             groups={self._name: GroupPrice(price=price, rate=self._told_rate)},
         )
         found = met(self._decisions, with_prices(self._catalogue, prices), wanted.measure)
-        return found.rate(), float(found.value.sum())
+        return found.rate(), self._weight * float(found.value.sum())
