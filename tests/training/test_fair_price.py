@@ -283,7 +283,7 @@ def test_countries_are_told_by_a_file_and_judged_by_it(log: Path, tmp_path: Path
         rows.writerow(["user_id", "country"])
         rows.writerows([f"u{user}", "DE" if f"u{user}" in gold else "FR"] for user in range(USERS))
     plain = write_shop(tmp_path / "plain.yaml")
-    flags: list[str | Path] = ["fair", "--log", log, "--draws", "100", "--least-users", "50", "--json"]
+    flags: list[str | Path] = ["fair", "--log", log, "--draws", "200", "--least-users", "50", "--json"]
     flags += ["--groups", tmp_path / "countries.csv"]
     result = run(*flags, "--candidate", plain, "--price", tmp_path / "parity.json")
     assert result.exit_code == 0, result.output
