@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 from types import ModuleType
 
 from forestay.core.errors import ForestayError
@@ -32,12 +33,20 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, ForestayError):
         return str(error)
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _EMBEDDED_MODULES:
-        return f"this command needs {error.name}: install the extra, pip install 'forestay[embedded]'"
+        return f"this command needs {error.name}: {how_to_install('embedded')}"
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _TRAIN_MODULES:
-        return f"this command needs {error.name}: install the extra, pip install 'forestay[train]'"
+        return f"this command needs {error.name}: {how_to_install('train')}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return _kafka(error)
+
+
+def how_to_install(extra: str) -> str:
+    """Says how to get an extra: PyPI's is not that of a checkout, whose lock file `scripts/setup` installs from."""
+    setup = Path(__file__).parents[3] / "scripts" / "setup"
+    if setup.is_file():
+        return f"install the extra, scripts/setup --extra {extra}"
+    return f"install the extra, pip install 'forestay[{extra}]'"
 
 
 def _kafka(error: BaseException) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from forestay.cli.console import console, printable, table
+from forestay.cli.errors import how_to_install
 from forestay.cli.places import check_folder
 from forestay.core.errors import ForestayError, UsageError
 from forestay.dataset.plan import parse_span
@@ -129,7 +130,7 @@ def need_torch() -> None:
         ForestayError: it is not.
     """
     if find_spec("torch") is None:
-        raise ForestayError("training needs the extra 'train' (torch, 6 GB): pip install 'forestay[train]'")
+        raise ForestayError(f"training needs torch (6 GB): {how_to_install('train')}")
 
 
 def _device(wanted: str) -> str:
