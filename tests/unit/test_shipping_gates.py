@@ -106,7 +106,7 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("quality", "log-loss 0.5300 is worse than LightGBM", measured(log_loss=(0.53, 0.51, 0.55))),
     ("quality", "AUC is worse than LightGBM's on the same rows", difference("auc", -0.01, -0.02, -0.001)),
     ("quality", "log-loss is worse than LightGBM's on the same", difference("log_loss", 0.01, 0.001, 0.02)),
-    ("calibration", "ECE 0.0300 is more than 0.0200", measured(ece=(0.03, 0.02, 0.04))),
+    ("calibration", "ECE 0.0300 is more than 0.0200 and than LightGBM", measured(ece=(0.03, 0.02, 0.04))),
     ("calibration", "slope", measured(calibration_slope=(0.6, 0.5, 0.7))),
 ]
 
@@ -129,6 +129,39 @@ def test_nobody_is_asked_for_a_calibration_that_boosted_trees_miss_too(tmp_path:
     bad = GOOD | {"ece": (0.09, 0.08, 0.1)}
     lay_candidate(tmp_path / "new", told={"test": {"figures": {"fused": bad, "lightgbm": bad}}})
     assert not refused(tmp_path / "new")
+
+
+FEW = [
+    ("slope, 1.0000 .* may be half or double", {"calibration_slope": (1.0, 0.4, 1.9)}, None),
+    ("slope, 0.7000 .* may be half or double", {"calibration_slope": (0.7, 0.1, 1.3)}, None),
+    ("0.0600 may be more than 0.0200 worse", {"ece": (0.06, 0.04, 0.12)}, (0.01, -0.03, 0.05)),
+    ("0.0600 may be more than 0.0200 worse", {"ece": (0.06, 0.04, 0.12)}, None),
+]
+
+
+@pytest.mark.parametrize(("words", "changed", "less_trees"), FEW)
+def test_a_test_too_small_to_find_a_bad_calibration_does_not_pass_it(
+    tmp_path: Path, words: str, changed: dict[str, Any], less_trees: tuple[float, float, float] | None
+) -> None:
+    told = figures(**changed)
+    told["test"]["figures"]["lightgbm"] |= {"ece": (0.05, 0.03, 0.11)}
+    if less_trees is not None:
+        told["test"]["differences"] = {"lightgbm": {"ece": less_trees}}
+    lay_candidate(tmp_path / "new", told=told)
+    (found,) = (one for one in judge(tmp_path / "new", NAME, None) if one.gate == "calibration")
+    assert found.outcome is Outcome.UNJUDGED
+    assert re.search(f"^too few test rows: .*{words}", found.words)
+
+
+def test_an_error_that_chance_makes_of_few_rows_is_measured_by_that_of_boosted_trees(tmp_path: Path) -> None:
+    """Both are beyond 0.02, and the one is shown to be within 0.02 of the other."""
+    told = figures(ece=(0.06, 0.04, 0.12))
+    told["test"]["figures"]["lightgbm"] |= {"ece": (0.05, 0.03, 0.11)}
+    for interval, outcome in (((0.01, -0.005, 0.018), Outcome.PASSED), ((0.01, 0.002, 0.018), Outcome.REFUSED)):
+        told["test"]["differences"] = {"lightgbm": {"ece": interval}}
+        lay_candidate(tmp_path / outcome, told=told)
+        (found,) = (one for one in judge(tmp_path / outcome, NAME, None) if one.gate == "calibration")
+        assert found.outcome is outcome
 
 
 def test_it_is_held_against_the_current_version_on_the_same_rows_alone(tmp_path: Path, current: Path) -> None:

@@ -8,7 +8,7 @@ from math import inf, log
 from typing import Final
 
 from forestay.shipping.figures import Figure, Figures, Metrics
-from forestay.shipping.gates.verdict import Verdict, judged
+from forestay.shipping.gates.verdict import Outcome, Verdict, judged
 
 #: Measures a candidate must tell of itself and of boosted trees, and whether more is better.
 MEASURES: Final = {"auc": True, "log_loss": False}
@@ -16,6 +16,8 @@ _TITLES: Final = {"auc": "AUC", "log_loss": "log-loss"}
 #: What calibration is to reach; where boosted trees on the same rows do not, as near as they come.
 ECE: Final = 0.02
 SLOPES: Final = (0.8, 1.25)
+#: An interval of the slope that reaches beyond tells nothing: half and double would pass by chance.
+TELLING: Final = (0.5, 2.0)
 
 
 def figures_told(metrics: Metrics) -> Verdict:
@@ -79,21 +81,48 @@ def _outside(one: Figure, other: Figure, *, rises: bool) -> bool:
 
 
 def calibrated(metrics: Metrics) -> Verdict:
-    """Its probabilities mean what they say, as well as anybody's on these rows."""
+    """Its probabilities mean what they say, as well as anybody's on these rows, if these are enough to tell."""
     served, trees = metrics.served_figures or {}, metrics.trees or {}
-    faults, told = [], []
+    faults, unsure, told = [], [], []
     if "ece" in served:
-        bound = max(ECE, trees["ece"].high if "ece" in trees else 0)
-        told.append(f"ECE {served['ece'].value:.4f}, at most {bound:.4f}")
-        if served["ece"].value > bound:
-            faults.append(f"ECE {served['ece'].value:.4f} is more than {bound:.4f}")
+        told.append(f"ECE {served['ece'].value:.4f}")
+        fault, doubt = _error(served["ece"], trees.get("ece"), metrics.less_trees.get("ece"))
+        faults += fault
+        unsure += doubt
     if "calibration_slope" in served:
         slope, low, high = served["calibration_slope"]
         told.append(f"slope {slope:.2f}")
         by_trees = _distance(trees["calibration_slope"].value) if "calibration_slope" in trees else 0.0
-        if (high < SLOPES[0] or low > SLOPES[1]) and _distance(slope) > by_trees:
+        outside = high < SLOPES[0] or low > SLOPES[1]
+        if outside and _distance(slope) > by_trees:
             faults.append(f"the calibration slope, {served['calibration_slope']}, lies outside {SLOPES}")
+        elif not outside and (low < TELLING[0] or high > TELLING[1]):
+            unsure.append(
+                f"the calibration slope, {served['calibration_slope']}, may be half or double what is right"
+            )
+    if unsure and not faults:
+        return Verdict("calibration", Outcome.UNJUDGED, f"too few test rows: {'; '.join(unsure)}")
     return judged("calibration", faults, ", ".join(told) or "no figures")
+
+
+def _error(served: Figure, trees: Figure | None, difference: Figure | None) -> tuple[list[str], list[str]]:
+    """Returns what is wrong with an ECE, and what too few rows leave open.
+
+    Of few rows the ECE of any model is above 0.02, as chance moves each bin. Chance moves boosted trees' on the same
+    rows alike: what counts then is whether it is more than 0.02 worse than theirs (a test of non-inferiority).
+    """
+    if served.value <= ECE:
+        return [], []
+    if trees is None:
+        return [f"ECE {served.value:.4f} is more than {ECE:.4f}"], []
+    if difference is None:
+        # Not told on the same draws: the ends of theirs are all there is to say.
+        difference = Figure(*(served.value - one for one in (trees.value, trees.high, trees.low)))
+    if difference.low > 0:
+        return [f"ECE {served.value:.4f} is more than {ECE:.4f} and than LightGBM's, {trees}"], []
+    if difference.high > ECE:
+        return [], [f"ECE {served.value:.4f} may be more than {ECE:.4f} worse than LightGBM's, by {difference}"]
+    return [], []
 
 
 def _distance(slope: float) -> float:
