@@ -286,7 +286,10 @@ def test_an_extra_is_installed_from_where_the_code_is_from(
         (tmp_path / "scripts").mkdir()
         (tmp_path / "scripts" / "setup").touch()
     said = explain(ModuleNotFoundError("No module named 'torch'", name="torch")) or ""
-    assert ("scripts/setup --extra train" in said, "pip install 'forestay[train]'" in said) == (checkout, not checkout)
+    assert ("scripts/setup --extra train" in said, "pip install 'forestay[train]'" in said) == (
+        checkout,
+        not checkout,
+    )
 
 
 @pytest.mark.parametrize(

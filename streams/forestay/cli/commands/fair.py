@@ -70,7 +70,14 @@ def fair(
         ),
     ] = None,
     draws: Annotated[
-        int, typer.Option(metavar="N", min=100, max=20_000, help="Bootstrap draws of users; many groups take more.", rich_help_panel=_HOW)
+        int,
+        typer.Option(
+            metavar="N",
+            min=100,
+            max=20_000,
+            help="Bootstrap draws of users; many groups take more.",
+            rich_help_panel=_HOW,
+        ),
     ] = 1_000,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of draws and folds.", rich_help_panel=_HOW)] = 7,
     report: Annotated[
