@@ -18,9 +18,10 @@ from forestay_training.offpolicy.own_log import NOTHING
 from forestay_training.simulation.closed_loop import Learn, Run
 from forestay_training.simulation.closed_loop import run as run_loop
 from forestay_training.simulation.effects import BUDGET, DEFAULT_EFFECTS, load_effects
-from forestay_training.simulation.results import interval, wilson
+from forestay_training.simulation.pacing import Paced
+from forestay_training.simulation.results import interval, told, wilson
 from forestay_training.simulation.rhythm import Fitted, default_rhythm, fit_rhythm
-from forestay_training.simulation.study import Size, one_seed
+from forestay_training.simulation.study import POLICIES, Seen, Size, one_seed
 from forestay_training.simulation.world import World
 
 pytestmark = pytest.mark.training
@@ -143,8 +144,8 @@ def test_the_same_seed_gives_the_same_figures() -> None:
 
 def test_intervals_are_those_of_the_textbooks() -> None:
     """By Student's t with 3 degrees of freedom (3.182), and Wilson's for 8 of 10."""
-    told = interval([1.0, 2.0, 3.0, 4.0])
-    assert told["interval"] == pytest.approx([2.5 - 3.182 * 0.6455, 2.5 + 3.182 * 0.6455], abs=1e-3)
+    mean = interval([1.0, 2.0, 3.0, 4.0])
+    assert mean["interval"] == pytest.approx([2.5 - 3.182 * 0.6455, 2.5 + 3.182 * 0.6455], abs=1e-3)
     assert interval([1.0]) == {"value": 1.0, "interval": None}
     assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)
 
@@ -153,10 +154,38 @@ def test_the_command_says_that_it_is_synthetic(tmp_path: Path) -> None:
     small = ("--users", "150", "--days", "120", "--worlds", "1", "--workers", "1")
     result = run("simulate", *small, "--report", tmp_path / "page.html", "--json")
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert told["synthetic"] is True
-    assert set(told["policies"]) == {"believed", "random", "learner"}
+    found = json.loads(result.stdout)
+    assert found["synthetic"] is True
+    assert set(found["policies"]) == {"believed", "random", "learner"}
     assert "Synthetic: no user, order or effect on this page is real" in (tmp_path / "page.html").read_text()
+
+
+def test_a_world_without_a_decision_in_a_period_has_no_regret_there() -> None:
+    """It would draw the mean of the others to 0, and be counted among the intervals' degrees of freedom."""
+    nothing = Paced(1, 0, 0, 0.0, [0.0] * 24)
+    worlds = [
+        Seen(seed, 1, {name: [(0, 0.0, 0.0, 0.0), period] for name in POLICIES}, [], nothing)
+        for seed, period in enumerate([(4, 2.0, 1.0, 3.0), (4, 3.0, 1.0, 4.0), (0, 0.0, 0.0, 0.0)])
+    ]
+    learner = told(default_rhythm(), EFFECTS, Size(100, 120, range(3)), worlds)["policies"]["learner"]
+    first, second = learner["periods"]
+    assert first["regret"] == {"value": None, "interval": None}
+    assert second["regret"] == learner["regret"] == interval([2.0, 3.0])
+
+
+def test_a_shop_that_spends_nothing_has_figures_and_a_page(tmp_path: Path) -> None:
+    """Its offers cost nothing: no budget is used, and no share of one is nan, which is no JSON."""
+    path = tmp_path / "free.yaml"
+    text = DEFAULT_EFFECTS.read_text()
+    for cost in ("fixed: 0.05", "basket_share: 0.04", "fixed: 1.5"):
+        text = text.replace(cost, cost.partition(":")[0] + ": 0")
+    path.write_text(text)
+    small = ("--users", "100", "--days", "120", "--worlds", "1", "--workers", "1", "--effects", path)
+    result = run("simulate", *small, "--report", tmp_path / "page.html", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout, parse_constant=pytest.fail)["pacing"]["used"] == 0
+    assert "nan" not in (tmp_path / "page.html").read_text().partition("<main>")[2].casefold()
+    assert run("simulate", *small).exit_code == 0
 
 
 def test_effects_that_are_wrong_are_named_by_their_line(tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def show(found: dict[str, Any]) -> None:
 
 def _span(one: dict[str, Any]) -> str:
     span = one["interval"]
+    if one["value"] is None:
+        return "-"
     return f"{one['value']:.2f}" if span is None else f"{one['value']:.2f} [{span[0]:.2f}, {span[1]:.2f}]"
 
 

@@ -33,4 +33,5 @@ def paced(judged: Sequence[Judged], limit: int) -> Paced:
     days = [hours for hours in spent.values() if hours.any()]
     total = np.array([hours.sum() for hours in days])
     curve = np.mean([hours.cumsum() / hours.sum() for hours in days], axis=0) if days else np.zeros(_HOURS)
-    return Paced(limit, len(days), int((total > limit).sum()), float(total.mean() / limit), curve.tolist())
+    used = float(total.mean() / limit) if days else 0.0
+    return Paced(limit, len(days), int((total > limit).sum()), used, curve.tolist())

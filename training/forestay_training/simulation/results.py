@@ -37,17 +37,19 @@ def told(fitted: Fitted, effects: Effects, size: Size, seen: Sequence[Seen]) -> 
 def _policy(name: str, seen: Sequence[Seen]) -> dict[str, Any]:
     rows = np.array([one.periods[name] for one in seen])
     decisions, regret, gain, most = np.moveaxis(rows, 2, 0)
-    total = np.maximum(decisions.sum(axis=1), 1)
+    total = decisions.sum(axis=1)
+    some = total > 0
     whole: dict[str, Any] = {"decisions": int(decisions.sum())}
     for key, values in (("regret", regret), ("gain", gain), ("most", most)):
-        whole[key] = interval((decisions * values).sum(axis=1) / total)
+        whole[key] = interval((decisions * values).sum(axis=1)[some] / total[some])
     return {
         **whole,
         "periods": [
             {
                 "decisions": int(decisions[:, step].sum()),
-                "regret": interval(regret[:, step]),
-                "gain": interval(gain[:, step]),
+                # A world without a decision in a period has no regret there, which is not a regret of 0.
+                "regret": interval(regret[decisions[:, step] > 0, step]),
+                "gain": interval(gain[decisions[:, step] > 0, step]),
             }
             for step in range(decisions.shape[1])
         ],
@@ -99,8 +101,10 @@ def _pacing(seen: Sequence[Seen]) -> dict[str, Any]:
 
 
 def interval(values: Iterable[float]) -> dict[str, Any]:
-    """Returns the mean and its 95 % interval by Student's t; none of fewer than two values."""
+    """Returns the mean and its 95 % interval by Student's t; none of fewer than two values, no mean of none."""
     some = np.array(list(values), dtype=np.float64)
+    if not len(some):
+        return {"value": None, "interval": None}
     value = float(some.mean())
     if len(some) < 2:  # noqa: PLR2004 - no deviation
         return {"value": value, "interval": None}
