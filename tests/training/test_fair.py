@@ -119,6 +119,18 @@ def test_a_candidate_is_judged_before_it_ships(log: Path, made: list[Decision], 
     assert judged["groups"]["rich"]["selected_beside_others"]["value"] == pytest.approx(1.0, abs=0.15)
 
 
+def test_uplift_of_offers_that_the_log_never_tried_is_said_to_be_a_guess(log: Path, tmp_path: Path) -> None:
+    groups = write_groups(tmp_path / "g.csv", lambda user: f"lot {user % 2}")
+    new = catalogue(offer("new", effect=1.0), policy={"exploration": 0}, holdout=0.05)
+    page = tmp_path / "fair.html"
+    flags = ("--log", log, "--groups", groups, "--candidate", write_shop(tmp_path / "new.yaml", new))
+    (*_rest, doubt) = found(fair(tmp_path, *flags, "--json", "--report", page))["uplift_doubts"]
+    assert "had no chance in the log (new " in doubt
+    assert "Not to be relied on" in page.read_text()
+    assert "not to be relied on" in fair(tmp_path, *flags).output
+    assert found(fair(tmp_path, "--log", log, "--groups", groups, "--json"))["uplift_doubts"] == []
+
+
 def test_few_users_are_not_judged_and_tiers_are_the_groups_by_default(log: Path, tmp_path: Path) -> None:
     groups = write_groups(tmp_path / "g.csv", lambda user: "few" if user < 20 else "many")
     judged = found(fair(tmp_path, "--log", log, "--groups", groups, "--json"))
@@ -155,6 +167,21 @@ def test_a_file_that_tells_no_group_or_two_of_a_user_passes_no_gate(
     groups.write_text("\n".join(["user_id,region", *lines, *lines[:1]]))
     result = fair(tmp_path, "--log", log, "--groups", groups)
     assert (result.exit_code, said in result.output.replace("\n", "")) == (1, True)
+
+
+@pytest.mark.parametrize("matured", [0, 1, 3])
+def test_the_gate_needs_no_outcomes_and_says_no_uplift_where_they_are_too_few(
+    made: list[Decision], tmp_path: Path, matured: int
+) -> None:
+    """A young log: outcomes of decisions not read, of none with a choice, or of fewer users than folds."""
+    with_choice = [one for one in made if len(one.candidates) > 1]
+    told = [*outcomes(with_choice[: 2 * matured : 2], EFFECTS), outcomes(decisions(USERS + 1), EFFECTS)[-1]]
+    log = write_lines(tmp_path / "young.jsonl", made, told)
+    groups = write_groups(tmp_path / "g.csv", lambda user: f"lot {user % 2}")
+    result = fair(tmp_path, "--log", log, "--groups", groups, "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    for one in found(result)["groups"].values():
+        assert one["uplift_a_decision"] == {"value": None, "interval": None}
 
 
 def test_a_page_has_every_group(log: Path, tmp_path: Path) -> None:

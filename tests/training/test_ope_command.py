@@ -144,6 +144,16 @@ def test_what_is_immature_or_repeated_is_counted(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_outcomes_of_one_user_are_told_to_be_too_few(tmp_path: Path) -> None:
+    """Folds are of users: there is none left to fit a model of rewards on."""
+    made = decisions(12, each=6)
+    user = next(one.user_id for one in made if len(one.candidates) > 1)
+    path = write_lines(tmp_path / "log.jsonl", made, outcomes([one for one in made if one.user_id == user], EFFECTS))
+    result = ope("--log", path, "--policy", "uniform")
+    assert result.exit_code == 1
+    assert "are of one user" in str(result.exception) + result.output
+
+
 def test_a_person_reads_a_table_and_the_page_has_no_foreign_script(log: Path, tmp_path: Path) -> None:
     page = tmp_path / "ope.html"
     result = ope("--log", log, "--policy", "logged", "--report", page)

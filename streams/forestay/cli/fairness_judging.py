@@ -65,6 +65,7 @@ def judged(catalogue_file: Path, asked: Asked) -> dict[str, Any]:
         "users": len({decision.user_id for decision in decisions}),
         "least": asked.least,
         "groups": found,
+        "uplift_doubts": list(gained.doubts),
         "passed": all(one["verdict"] != "unequal" for one in found.values()),
         "settings": {"draws": asked.draws, "seed": asked.seed},
     }
@@ -116,6 +117,8 @@ def show(found: dict[str, Any]) -> None:
             console().print(printable(f"{name} may differ: {one['allowed']}"))
         if one["verdict"] == "unequal":
             sys.stderr.write(f"forestay: {printable(name)} is treated unlike the others\n")
+    for doubt in found["uplift_doubts"]:
+        console().print(printable(f"uplift is not to be relied on: {doubt}"))
     gate = "passed" if found["passed"] else "not passed"
     console().print(f"{found['decisions']:,} decisions of {found['users']:,} users; gate {gate}")
 

@@ -13,6 +13,7 @@ from forestay_training.offpolicy.estimators import terms
 from forestay_training.offpolicy.log import Flags, Vector
 from forestay_training.offpolicy.own_log import NOTHING, nothing, own_log
 from forestay_training.offpolicy.records import Decided, Records
+from forestay_training.offpolicy.support import support
 
 
 class Treatment(NamedTuple):
@@ -24,10 +25,14 @@ class Treatment(NamedTuple):
 
 
 class Earned(NamedTuple):
-    """For each of N decisions what offers earned above doing nothing (an estimate), where `known` (N,) says so."""
+    """For each of N decisions what offers earned above doing nothing (an estimate), where `known` (N,) says so.
+
+    `doubts` are sentences on why the log does not bear the estimate out, as in off-policy evaluation.
+    """
 
     gain: Vector
     known: Flags
+    doubts: Sequence[str] = ()
 
 
 def treatment(decisions: Sequence[Decided], catalogue: Catalogue, *, candidate: bool) -> Treatment:
@@ -64,14 +69,15 @@ def earned(
 ) -> Earned:
     """Returns the doubly robust estimate of each decision: the policy's value less that of doing nothing.
 
-    Only decisions with a choice and an outcome tell it (Dudik, Langford and Li, 2011). Without any, none is known.
+    Only decisions with a choice and an outcome tell it (Dudik, Langford and Li, 2011). Of fewer users than the reward
+    model has folds none is known: who is made offers can be judged before the first outcomes.
 
     Raises:
         ForestayError: outcomes are of several functions, or propensities are no probabilities.
     """
     place = {decision.decision_id: number for number, decision in enumerate(decisions)}
     gain, known = np.zeros(len(decisions)), np.zeros(len(decisions), dtype=np.bool_)
-    if not records.outcomes:
+    if len({decision.user_id for decision in decisions if _tells(decision, records)}) < reward_model.FOLDS:
         return Earned(gain, known)
     own = own_log(records, function)
     log, target = own.log, own.log.logging
@@ -84,4 +90,9 @@ def earned(
     rows = [place[decision.decision_id] for decision in own.decisions]
     gain[rows] = acted.direct + acted.weighted - idle.direct - idle.weighted
     known[rows] = True
-    return Earned(gain, known)
+    return Earned(gain, known, support(log, target).lacks())
+
+
+def _tells(decision: Decided, records: Records) -> bool:
+    outcome = records.outcomes.get(decision.decision_id)
+    return outcome is not None and outcome.complete and len(decision.candidates) > 1

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from forestay.core.errors import ForestayError
 from forestay_training.offpolicy.log import Log, Matrix, Vector, Whole
 from forestay_training.scaling import signed_log
 
@@ -26,7 +27,15 @@ _ROUNDS: Final = 100
 
 
 def cross_fitted(log: Log, make: Maker, fold: Whole) -> Matrix:
-    """Returns the expected reward (N, A) of every action; `fold` (N,) says which rows are answered together."""
+    """Returns the expected reward (N, A) of every action; `fold` (N,) says which rows are answered together.
+
+    Raises:
+        ForestayError: all rows are of one fold, so that no others can answer it.
+    """
+    if (fold == fold[0]).all():
+        raise ForestayError(
+            f"all {len(fold):,} decisions with an outcome are of one user: nothing can be said of others by them"
+        )
     answers = np.zeros((len(log.reward), len(log.actions)))
     for number in range(int(fold.max()) + 1):
         asked = fold == number
