@@ -144,6 +144,7 @@ def test_few_users_are_not_judged_and_tiers_are_the_groups_by_default(log: Path,
     [
         (["--allow", "rich"], "GROUP=REASON"),
         (["--allow", "nobody=why"], "there are the groups"),
+        (["--parity", "discount"], "--parity says what --price prices"),
     ],
 )
 def test_wrong_use_is_said(log: Path, tmp_path: Path, flags: list[str], said: str) -> None:

@@ -201,3 +201,11 @@ def test_too_few_users_are_no_rhythm(tmp_path: Path) -> None:
     result = run("simulate", "--events", path, "--worlds", "1")
     assert result.exit_code == 1
     assert "users order in these files; a rhythm takes 100" in str(result.output) + str(result.exception)
+
+
+def test_orders_for_nothing_are_no_rhythm(tmp_path: Path) -> None:
+    made = (one._replace(value=0.0) for one in ordered_by(RHYTHM, EFFECTS, users=150, days=100, seed=1))
+    path = write_orders(tmp_path / "free.jsonl", made)
+    result = run("simulate", "--events", path, "--worlds", "1")
+    assert result.exit_code == 1
+    assert "no order in these files is for more than 0" in str(result.output) + str(result.exception)

@@ -93,7 +93,7 @@ def fit_rhythm(files: Sequence[EventFile], seed: int, tell: Tell) -> Fitted:
 
     Raises:
         OSError: a file cannot be read.
-        ForestayError: a file is damaged, or fewer than `LEAST_USERS` users order in them.
+        ForestayError: a file is damaged, fewer than `LEAST_USERS` users order in them, or all for nothing.
     """
     spent = _read(files, tell)
     end = max(max(days) for days in spent.values())
@@ -142,6 +142,8 @@ def _read(files: Sequence[EventFile], tell: Tell) -> Mapping[str, dict[int, int]
 def _baskets(spent: Mapping[str, Mapping[int, int]]) -> Baskets:
     """Returns the moments of the logarithms: within users who ordered twice, and between users, less that."""
     logs = [np.log([value / _HUNDREDTHS for value in days.values() if value > 0]) for days in spent.values()]
+    if not any(map(len, logs)):
+        raise ForestayError("no order in these files is for more than 0: baskets are drawn from what orders are worth")
     several = [one for one in logs if len(one) > 1]
     within = float(np.mean([one.var(ddof=1) for one in several])) if several else 0.0
     means = np.array([one.mean() for one in logs if len(one)])

@@ -97,12 +97,13 @@ def fair(
         ),
     ] = None,
     parity: Annotated[
-        Measure,
+        Measure | None,
         typer.Option(
-            help="What is to be alike: how often an offer is made, or its cost as a share of the basket.",
+            help="With --price, what is to be alike: how often an offer is made, or its cost as a share of the basket.",
+            show_default="selection",
             rich_help_panel=_PRICE,
         ),
-    ] = Measure.SELECTION,
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=_TELL)] = False,
 ) -> None:
     """Tell who is made offers and at what price, group by group, and whether one gets less than the others.
@@ -132,12 +133,14 @@ def fair(
             raise UsageError("--price judges nothing: leave out --allow and --report")
         shop = candidate or settings_of(ctx).catalogue
         how = draws, seed, reward_function
-        cost = price_parity(AskedPrice(price, parity, log, groups, shop, least, least_users, *how))
+        cost = price_parity(AskedPrice(price, parity or Measure.SELECTION, log, groups, shop, least, least_users, *how))
         if as_json:
             print_json(cost)
         else:
             show_prices(cost)
         return
+    if parity is not None:
+        raise UsageError("--parity says what --price prices, and this judges: both rates are judged anyhow")
     asked = Asked(
         log, groups, candidate, least, allow or (), least_users, reward_function, draws, seed, report
     )  # fmt: skip
