@@ -82,9 +82,10 @@ def test_a_search_is_gone_on_with_if_that_is_asked_for(rows: TrainingSet, tmp_pa
 @pytest.mark.parametrize("alive", [True, False])
 def test_only_trials_whose_process_lives_no_more_are_given_up(rows: TrainingSet, tmp_path: Path, alive: bool) -> None:
     """Another process searches along in the same database, or was killed in the middle of a trial."""
-    kept = replace(SEARCH, storage=f"sqlite:///{tmp_path / 'tune.db'}", trials=1)
+    address = f"sqlite:///{tmp_path / 'tune.db'}"
+    kept = replace(SEARCH, storage=address, trials=1)
     study = tune(rows, kept, nothing).study
-    other = optuna.load_study(storage=kept.storage, study_name=study.study_name).ask()
+    other = optuna.load_study(storage=address, study_name=study.study_name).ask()
     heard = datetime.now(UTC) - timedelta(seconds=0 if alive else 3 * tuning.HEARTBEAT)
     with sqlite3.connect(tmp_path / "tune.db") as database:
         row = (other._trial_id, f"{heard:%Y-%m-%d %H:%M:%S}")

@@ -143,7 +143,9 @@ def _baskets(spent: Mapping[str, Mapping[int, int]]) -> Baskets:
     """Returns the moments of the logarithms: within users who ordered twice, and between users, less that."""
     logs = [np.log([value / _HUNDREDTHS for value in days.values() if value > 0]) for days in spent.values()]
     if not any(map(len, logs)):
-        raise ForestayError("no order in these files is for more than 0: baskets are drawn from what orders are worth")
+        raise ForestayError(
+            "no order in these files is for more than 0: baskets are drawn from what orders are worth"
+        )
     several = [one for one in logs if len(one) > 1]
     within = float(np.mean([one.var(ddof=1) for one in several])) if several else 0.0
     means = np.array([one.mean() for one in logs if len(one)])

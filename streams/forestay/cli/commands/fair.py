@@ -133,7 +133,9 @@ def fair(
             raise UsageError("--price judges nothing: leave out --allow and --report")
         shop = candidate or settings_of(ctx).catalogue
         how = draws, seed, reward_function
-        cost = price_parity(AskedPrice(price, parity or Measure.SELECTION, log, groups, shop, least, least_users, *how))
+        cost = price_parity(
+            AskedPrice(price, parity or Measure.SELECTION, log, groups, shop, least, least_users, *how)
+        )
         if as_json:
             print_json(cost)
         else:
