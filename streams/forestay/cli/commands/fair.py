@@ -99,7 +99,7 @@ def fair(
     parity: Annotated[
         Measure | None,
         typer.Option(
-            help="With --price, what is to be alike: how often an offer is made, or its cost as a share of the basket.",
+            help="With --price, what is to be alike: how often an offer is made, or its cost by the basket.",
             show_default="selection",
             rich_help_panel=_PRICE,
         ),
