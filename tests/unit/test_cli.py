@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from kafka.errors import KafkaTimeoutError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 from typer.testing import CliRunner, Result
 
-from forestay.cli import errors
 from forestay.cli.errors import explain
 from forestay.cli.group import COMMON_FLAGS, hoist
 from forestay.cli.main import app
@@ -269,27 +268,13 @@ def test_a_broker_that_is_not_there_is_named_with_what_to_do(error: Exception) -
         ),
         (aiokafka.errors.GroupAuthorizationFailedError("forestay"), "FailedError: forestay): docs/security.md"),
         (aiokafka.errors.NodeNotReadyError("node 2"), "Kafka says NodeNotReadyError: node 2. `forestay doctor`"),
-        (ModuleNotFoundError("No module named 'plotly'", name="plotly.offline"), "scripts/setup --extra embedded"),
+        (ModuleNotFoundError("No module named 'plotly'", name="plotly.offline"), "pip install 'forestay[embedded]'"),
+        (ModuleNotFoundError("No module named 'scipy'", name="scipy.stats"), "--extra embedded --extra train`, else"),
         (PermissionError(13, "Permission denied", "/root/x"), "/root/x: Permission denied"),
     ],
 )
 def test_errors_in_words(error: Exception, said: str) -> None:
     assert said in (explain(error) or "")
-
-
-@pytest.mark.parametrize("checkout", [True, False])
-def test_an_extra_is_installed_from_where_the_code_is_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout: bool
-) -> None:
-    monkeypatch.setattr(errors, "__file__", str(tmp_path / "streams" / "forestay" / "cli" / "errors.py"))
-    if checkout:
-        (tmp_path / "scripts").mkdir()
-        (tmp_path / "scripts" / "setup").touch()
-    said = explain(ModuleNotFoundError("No module named 'torch'", name="torch")) or ""
-    assert ("scripts/setup --extra train" in said, "pip install 'forestay[train]'" in said) == (
-        checkout,
-        not checkout,
-    )
 
 
 @pytest.mark.parametrize(

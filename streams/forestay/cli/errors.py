@@ -2,8 +2,8 @@
 
 import re
 import sys
-from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 from forestay.core.errors import ForestayError
 
@@ -41,12 +41,10 @@ def explain(error: BaseException) -> str | None:
     return _kafka(error)
 
 
-def how_to_install(extra: str) -> str:
-    """Says how to get an extra: PyPI's is not that of a checkout, whose lock file `scripts/setup` installs from."""
-    setup = Path(__file__).parents[3] / "scripts" / "setup"
-    if setup.is_file():
-        return f"install the extra, scripts/setup --extra {extra}"
-    return f"install the extra, pip install 'forestay[{extra}]'"
+def how_to_install(extra: Literal["embedded", "train"]) -> str:
+    """Returns what to run for an extra: a checkout's environment has no pip, and would lose the extras not named."""
+    beside = "" if extra == "embedded" else f" --extra {extra}"
+    return f"in a checkout run `scripts/setup --no-dev --extra embedded{beside}`, else pip install 'forestay[{extra}]'"
 
 
 def _kafka(error: BaseException) -> str | None:

@@ -130,7 +130,7 @@ def need_torch() -> None:
         ForestayError: it is not.
     """
     if find_spec("torch") is None:
-        raise ForestayError(f"training needs torch (6 GB): {how_to_install('train')}")
+        raise ForestayError(f"training needs the extra 'train' (torch, 6 GB): {how_to_install('train')}")
 
 
 def _device(wanted: str) -> str:
