@@ -146,6 +146,24 @@ def test_wrong_use_says_what_is_right(settings: Settings, arguments: tuple[str, 
     assert said in done.output
 
 
+def test_what_is_shown_is_what_workers_go_by(settings: Settings) -> None:
+    """A pause is on the topic alone: the file of the settings still offers what it stopped."""
+    declare(settings.kafka, settings.topics)
+    assert "nothing was pushed to forestay-catalogue yet" in catalogue("show").output
+    told("push", "offers.yaml", "--reason", "first", "--yes")
+    paused = told("pause", "--action", "coupon", "--reason", "wrong code")
+    assert told("show")["version"] == paused["version"]
+    shown = catalogue("show").output
+    assert "revision 2 on forestay-catalogue" in shown
+    assert "paused" in shown
+    assert "paused" not in catalogue("show", "offers.yaml").output
+
+    # Where workers read a file, a push says that it reaches none of them.
+    by_file = ("--set", "worker.catalogue_source=file")
+    assert "paused" not in catalogue("show", *by_file).output
+    assert "take nothing from forestay-catalogue" in catalogue("pause", "--all", "--reason", "r", *by_file).output
+
+
 def test_a_dry_run_is_beside_what_is_in_force_on_the_topic(settings: Settings, tmp_path: Path) -> None:
     """The file of the settings has the offers too, but on the topic everything is paused."""
     declare(settings.kafka, settings.topics)

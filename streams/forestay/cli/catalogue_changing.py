@@ -51,6 +51,23 @@ def look(settings: Settings, *, write: bool = False) -> History:
     return asyncio.run(read_history(settings))
 
 
+def found_in_force(settings: Settings) -> tuple[Catalogue, str]:
+    """Returns what workers with these settings work with, and where it is from, in words.
+
+    Raises:
+        ConfigurationError: they would not work with the settings' file.
+        ForestayError: the topic is not there, or may not be read.
+        kafka.errors.KafkaError: no broker answers.
+    """
+    if settings.worker.catalogue_source is not CatalogueSource.TOPIC:
+        return checked(settings, None), str(settings.catalogue)
+    history = look(settings)
+    entry, topic = in_force(history), settings.topics.catalogue
+    if history.current is None or entry is None or entry.record is None:
+        return checked(settings, None), f"{settings.catalogue}: nothing was pushed to {topic} yet"
+    return history.current, f"revision {entry.record.revision} on {topic}"
+
+
 def propose(settings: Settings, file: Path) -> Proposal:
     """Returns the catalogue in `file` beside the one in force: that of the topic, or else of the settings' file.
 

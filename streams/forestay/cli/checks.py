@@ -141,7 +141,11 @@ def _catalogue(settings: Settings) -> str:
         catalogue = load_catalogue(settings.catalogue)
     except ForestayError as error:
         raise _Failed(str(error), "mend the file, or name another with --set catalogue=FILE") from error
-    return f"{settings.catalogue}: {catalogue.name}, {len(catalogue.offers)} offers, version {catalogue.digest()}"
+    told = f"{settings.catalogue}: {catalogue.name}, {len(catalogue.offers)} offers, version {catalogue.digest()}"
+    if settings.worker.catalogue_source is CatalogueSource.TOPIC:
+        # The newest on the topic takes its place, and may be paused in part.
+        return f"{told}, until one is pushed; `forestay catalogue show` tells what is in force"
+    return told
 
 
 def _kafka(settings: Settings) -> str:

@@ -44,7 +44,9 @@ def explain(error: BaseException) -> str | None:
 def how_to_install(extra: Literal["embedded", "train"]) -> str:
     """Returns what to run for an extra: a checkout's environment has no pip, and would lose the extras not named."""
     beside = "" if extra == "embedded" else f" --extra {extra}"
-    return f"in a checkout run `scripts/setup --no-dev --extra embedded{beside}`, else pip install 'forestay[{extra}]'"
+    return (
+        f"in a checkout run `scripts/setup --no-dev --extra embedded{beside}`, else pip install 'forestay[{extra}]'"
+    )
 
 
 def _kafka(error: BaseException) -> str | None:

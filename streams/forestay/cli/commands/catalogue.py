@@ -1,7 +1,7 @@
 """`forestay catalogue`: the offers looked at before a worker takes them, and put where running workers do."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,12 +9,17 @@ from forestay.cli.commands import catalogue_topic
 from forestay.cli.console import console, print_json, table
 from forestay.cli.flags import settings_of
 
+if TYPE_CHECKING:
+    from forestay.core.decision.catalogue import Catalogue
+    from forestay.settings import Settings
+
 app = typer.Typer(
     no_args_is_help=True,
     help="Check the catalogue of offers, compare two, try one on recorded traffic, push it to running workers.",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")]
 File = Annotated[Path | None, typer.Argument(metavar="FILE", help="YAML; by default the one the settings name.")]
+Shown = Annotated[Path | None, typer.Argument(metavar="FILE", help="YAML; by default the one in force.")]
 
 
 @app.command()
@@ -41,8 +46,11 @@ def check(ctx: typer.Context, file: File = None, as_json: AsJson = False) -> Non
 
 
 @app.command()
-def show(ctx: typer.Context, file: File = None, as_json: AsJson = False) -> None:
+def show(ctx: typer.Context, file: Shown = None, as_json: AsJson = False) -> None:
     """Show the offers, and which of them are stopped now; --json shows all of it, with every default written out.
+
+    Without FILE it is the catalogue in force: with worker.catalogue_source=topic the newest on the topic, else that
+    of the settings' file. What feedback has stopped by itself is in the workers' metrics, not here.
 
     **Examples**
 
@@ -51,12 +59,13 @@ def show(ctx: typer.Context, file: File = None, as_json: AsJson = False) -> None
     forestay catalogue show new.yaml --json
     ```
     """
-    from forestay.cli.cataloguing import checked, content, is_stopped
+    from forestay.cli.cataloguing import content, is_stopped
 
-    catalogue = checked(settings_of(ctx), file)
+    catalogue, where = _shown(settings_of(ctx), file)
     if as_json:
         print_json(content(catalogue))
         return
+    typer.echo(f"{catalogue.name}, version {catalogue.digest()}, of {where}")
     rows = table("offer", "kind", "channel", "effect", "cost", "cooldown", "expires", "now", right=("effect", "cost"))
     for offer in catalogue.offers:
         cost = f"{offer.cost.fixed:g}" + (f" + {offer.cost.basket_share:.0%}" if offer.cost.basket_share else "")
@@ -65,6 +74,16 @@ def show(ctx: typer.Context, file: File = None, as_json: AsJson = False) -> None
         times = (f"{offer.cooldown_days:g} d", f"{offer.expires_after_hours:g} h")
         rows.add_row(offer.id, kind, offer.channel, f"{offer.effect:g}", cost, *times, stopped)
     console().print(rows)
+
+
+def _shown(settings: "Settings", file: Path | None) -> "tuple[Catalogue, str]":
+    if file is None:
+        from forestay.cli.catalogue_changing import found_in_force
+
+        return found_in_force(settings)
+    from forestay.cli.cataloguing import checked
+
+    return checked(settings, file), str(file)
 
 
 @app.command()

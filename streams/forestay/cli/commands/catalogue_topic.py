@@ -226,7 +226,11 @@ def _put(settings: "Settings", proposal: "Proposal", reason: str, by: str | None
 
     revision = put(settings, proposal, Said(by or myself(), reason))
     if settings.worker.catalogue_source is not CatalogueSource.TOPIC:
-        typer.echo("forestay: workers with these settings read a file: set worker.catalogue_source=topic", err=True)
+        typer.echo(
+            f"forestay: workers with these settings go on by the file {settings.catalogue}, and take nothing from"
+            f" {settings.topics.catalogue}: start them with worker.catalogue_source=topic",
+            err=True,
+        )
     version = proposal.catalogue.digest()
     if as_json:
         told = {"pushed": True, "revision": revision, "version": version}
