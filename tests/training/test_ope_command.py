@@ -163,6 +163,9 @@ def test_a_person_reads_a_table_and_the_page_has_no_foreign_script(log: Path, tm
     text = page.read_text()
     assert "What a policy would have earned" in text
     assert '<script src="http' not in text
+    # Undecided is neither good news nor bad, and a level that is uncertain is no uncertain difference.
+    assert '<b class="">Verdict by dr: undecided' in text
+    assert "The difference is" in text
 
 
 def test_two_reward_functions_are_no_one_scale(tmp_path: Path) -> None:

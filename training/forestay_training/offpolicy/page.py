@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from forestay.pages.environment import environment, number
+from forestay.pages.environment import environment, number, span
 from forestay.pages.figures import plot, plotly_js
 from forestay_training.offpolicy import plots
 
@@ -24,7 +24,12 @@ def page(found: Mapping[str, Any]) -> str:
 def _plots(found: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     by, logged = found["verdict"]["by"], found["logged"]["value"]
     chosen = found["estimates"][by]
-    words = f"{by} says {number(chosen['value'])} a decision; the log earned {number(logged)}, the dotted line"
+    gain = chosen["gain"]
+    # Intervals of the values are wide as users differ, whoever decides: what counts is that of the difference.
+    words = (
+        f"{by} says {number(chosen['value'])} a decision; the log earned {number(logged)}, the dotted line."
+        f" The difference is {number(gain['value'])}, with its own interval of {span(gain['interval'])}"
+    )
     yield "estimates", plots.estimates_plot(found), words
     model = found["reward_model"]
     words = f"Expected {number(model['expected'])} on average, came {number(model['came'])}"
