@@ -8,21 +8,21 @@ from rich.progress import track
 
 from forestay.budgets.simulation import SWING, Setting, figures, simulate
 from forestay.budgets.status import Standing, books_of, read_kept, standings
-from forestay.catalogue_file import load_catalogue
+from forestay.cli.catalogue_changing import found_in_force
 from forestay.cli.console import console
 from forestay.settings import Settings
 from forestay.shell.topics import check_all, partition_counts
 
 
 def look(settings: Settings) -> tuple[list[Standing], int]:
-    """Returns what became of all accounts, and how many partitions share them.
+    """Returns what became of all accounts of the catalogue in force, and how many partitions share them.
 
     Raises:
         ConfigurationError: the catalogue or the topics are not as they should be.
         ForestayError: the state cannot be read.
         kafka.errors.KafkaError: no broker answers.
     """
-    budgets = load_catalogue(settings.catalogue).budgets
+    budgets = found_in_force(settings)[0].budgets
     counts = partition_counts(settings.kafka, settings.topics.names)
     check_all(counts, settings.topics)
     partitions = counts[settings.topics.clickstream]

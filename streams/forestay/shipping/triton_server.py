@@ -46,7 +46,7 @@ class TritonServer:
         Raises:
             ShippingError: none is.
         """
-        with self._client() as client:
+        with self._client("does not answer, and nothing was changed") as client:
             if not client.is_server_live(client_timeout=_PATIENCE):
                 raise ShippingError(f"Triton at {self._settings.url} answers, but is not live: look at its log")
 
@@ -69,7 +69,7 @@ class TritonServer:
             self._load(client)
 
     @contextlib.contextmanager
-    def _client(self) -> Iterator[Any]:
+    def _client(self, failed: str = "did not take it") -> Iterator[Any]:
         settings = self._settings
         client = triton.InferenceServerClient(**client_options(settings))
         try:
@@ -77,7 +77,7 @@ class TritonServer:
         except (InferenceServerException, grpc.RpcError) as error:
             said = _said(error)
             hint = advice(settings, said) or "--triton-url names another, --no-reload changes the files alone"
-            raise ShippingError(f"Triton at {settings.url} did not take it: {said} ({hint})") from error
+            raise ShippingError(f"Triton at {settings.url} {failed}: {said} ({hint})") from error
         finally:
             client.close()
 

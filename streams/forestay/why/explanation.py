@@ -86,7 +86,10 @@ def _reevaluated(decision: Decision, catalogue: Catalogue | None) -> tuple[Reeva
         return None, "there is no catalogue to decide again with"
     digest, version = catalogue.digest(), decision.policy.version
     if digest != version:
-        return None, f"the catalogue is version {digest}, and the decision was made with {version}"
+        return (
+            None,
+            f"the catalogue is version {digest}, and the decision was made with {version} (--catalogue names it)",
+        )
     again = reevaluation(decision, catalogue)
     if again is None:
         return None, "deciding again does not give what is on the record, so what is not on it decided too"

@@ -26,7 +26,7 @@ def status(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what is spent, reserved and left of every budget in the catalogue, by period and arm.
+    """Show what is spent, reserved and left of every budget of the catalogue in force, by period and arm.
 
     It is read from the state's changelog, so it is as of the workers' last commits. Amounts are whole hundredths of
     the currency, or points. The price says how much more than itself a unit is counted as, from the partition where
@@ -49,7 +49,7 @@ def status(
         print_json({"partitions": partitions, "accounts": accounts})
         return
     rows = _by_partition(found) if by_partition else _by_account(found, partitions)
-    console().print(rows if found else "nothing was drawn from any budget of the catalogue yet")
+    console().print(rows if found else "nothing was drawn from any budget of the catalogue in force yet, or it has none")
 
 
 def _by_account(found: Sequence["Standing"], partitions: int) -> "Table":
