@@ -49,7 +49,9 @@ def status(
         print_json({"partitions": partitions, "accounts": accounts})
         return
     rows = _by_partition(found) if by_partition else _by_account(found, partitions)
-    console().print(rows if found else "nothing was drawn from any budget of the catalogue in force yet, or it has none")
+    console().print(
+        rows if found else "nothing was drawn from any budget of the catalogue in force yet, or it has none"
+    )
 
 
 def _by_account(found: Sequence["Standing"], partitions: int) -> "Table":
