@@ -12,6 +12,7 @@ import pytest
 from support.builders import Click, click
 from support.embedded import embedded_kafka, running, send_clicks
 from support.features import features_of
+from support.own_topics import own_topics
 from support.scenarios import RECORDING, await_lag_zero, await_state, send
 from support.workers import environment, worker
 from typer.testing import CliRunner, Result
@@ -47,18 +48,11 @@ FEWER = {
 }
 
 
-OWN = ("actions", "decisions", "outcomes", "features", "identity", "feedback", "state")
-
-
 def settings_of(servers: str, name: str) -> Settings:
     """Settings of a shop of this name: it shares the clickstream with others, and nothing else."""
     return Settings(
         kafka=embedded_kafka(servers, group_id=name),
-        topics=TopicSettings(
-            **{role: f"{name}-{role}" for role in OWN},
-            clock=f"{name}-clock",
-            dead_letters=f"{name}-dlq",
-        ),
+        topics=own_topics(name, clickstream=TopicSettings().clickstream),
         engine=EngineSettings(score_on=frozenset()),
         worker=WorkerSettings(clock=ClockSource.NONE),
     )
@@ -253,8 +247,7 @@ def command(settings: Settings, *arguments: str) -> Result:
 
 
 def on_topics_of_its_own(settings: Settings, name: str, partitions: int) -> Settings:
-    own = {"clickstream": f"{name}-clicks", "ledger": f"{name}-ledger", "partitions": partitions}
-    return settings.model_copy(update={"topics": settings.topics.model_copy(update=own)})
+    return settings.model_copy(update={"topics": own_topics(name, partitions=partitions)})
 
 
 def test_a_shop_moves_to_more_partitions_as_the_page_says(servers: str, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from support.builders import catalogue, offer
 from support.embedded import Outgoing, send_records
 from support.kafka import KafkaServer
+from support.own_topics import own_topics
 
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.errors import ForestayError
-from forestay.settings import TOPIC_ROLES, KafkaSettings, Settings, TopicSettings
+from forestay.settings import KafkaSettings, Settings
 from forestay.shell.catalogue_pushing import Said, push, read_history
 from forestay.shell.topics import declare
 
@@ -27,9 +28,8 @@ PUSHERS = 6
 @pytest.fixture
 def settings(kafka_server: KafkaServer) -> Settings:
     prefix = uuid.uuid4().hex[:8]
-    names = {role: f"{prefix}-{role}" for role in (*TOPIC_ROLES, "catalogue")}
     found = Settings(
-        kafka=KafkaSettings(bootstrap_servers=kafka_server.bootstrap), topics=TopicSettings(**names, partitions=1)
+        kafka=KafkaSettings(bootstrap_servers=kafka_server.bootstrap), topics=own_topics(prefix, partitions=1)
     )
     declare(found.kafka, found.topics)
     return found

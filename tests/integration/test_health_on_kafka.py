@@ -14,10 +14,11 @@ import pytest
 from support.builders import START, click
 from support.embedded import send_clicks
 from support.kafka import KafkaServer
+from support.own_topics import own_topics
 from support.scenarios import await_lag_zero
 from support.workers import WorkerProcess, environment, worker
 
-from forestay.settings import ClockSource, KafkaSettings, Settings, TopicSettings, TritonSettings, WorkerSettings
+from forestay.settings import ClockSource, KafkaSettings, Settings, TritonSettings, WorkerSettings
 from forestay.shell.topics import declare
 
 pytest_plugins = ("support.kafka_plugin",)
@@ -26,7 +27,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 def settings_on(server: KafkaServer, name: str, session_timeout_seconds: int = 6, **kafka: Any) -> Settings:
     """Settings whose topics and group are this test's own; nothing listens where Triton should be."""
-    fields = ("clickstream", "clock", "identity", "actions", "decisions", "dead_letters", "state")
     return Settings(
         kafka=KafkaSettings(
             bootstrap_servers=server.bootstrap,
@@ -34,7 +34,7 @@ def settings_on(server: KafkaServer, name: str, session_timeout_seconds: int = 6
             session_timeout_seconds=session_timeout_seconds,
             **kafka,
         ),
-        topics=TopicSettings(**{field: f"{name}-{field}" for field in fields}),
+        topics=own_topics(name),
         triton=TritonSettings(url="127.0.0.1:9"),
         worker=WorkerSettings(clock=ClockSource.NONE, barrier_deadline_seconds=0.5, stalled_seconds=2.5),
     )

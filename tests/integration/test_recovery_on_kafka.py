@@ -6,6 +6,7 @@ import pytest
 from aiokafka import TopicPartition
 from support.durable import PARTITION, Durable
 from support.kafka import KafkaServer
+from support.own_topics import own_topics
 from support.workers import WorkerProcess, environment
 
 from forestay.core.errors import ConfigurationError, StateError
@@ -14,11 +15,9 @@ from forestay.core.rules import Rules
 from forestay.core.state.seal import sealed
 from forestay.core.state.state_codec import MARK_KEY
 from forestay.settings import (
-    TOPIC_ROLES,
     ClockSource,
     KafkaSettings,
     Settings,
-    TopicSettings,
     TritonSettings,
     WorkerSettings,
 )
@@ -37,7 +36,7 @@ def durable(kafka_server: KafkaServer, request: pytest.FixtureRequest) -> Durabl
     name = f"recovery-{zlib.crc32(request.node.name.encode()):08x}"
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=kafka_server.bootstrap, group_id=name),
-        topics=TopicSettings(**{field: f"{name}-{field}" for field in TOPIC_ROLES}, partitions=2),
+        topics=own_topics(name, partitions=2),
         triton=TritonSettings(url="127.0.0.1:9"),
         worker=WorkerSettings(clock=ClockSource.NONE),
     )

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from kafka import KafkaProducer
 from support.account import Account
 from support.kafka import KafkaServer
+from support.own_topics import own_topics
 from support.scenarios import (
     await_decisions,
     await_state,
@@ -17,7 +18,7 @@ from support.scenarios import (
 )
 from support.workers import environment, worker
 
-from forestay.settings import ClockSource, KafkaSettings, Settings, TopicSettings, TritonSettings, WorkerSettings
+from forestay.settings import ClockSource, KafkaSettings, Settings, TritonSettings, WorkerSettings
 from forestay.shell.topics import declare
 from forestay_schemas import rfc3339
 
@@ -30,11 +31,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 def settings_on(server: KafkaServer, name: str) -> Settings:
     """Settings whose topics and group are this test's own; nothing listens where Triton should be."""
-    fields = ("clickstream", "clock", "actions", "decisions", "dead_letters", "state")
-    own = {field: f"{name}-{field}" for field in fields}
     return Settings(
         kafka=KafkaSettings(bootstrap_servers=server.bootstrap, group_id=name, session_timeout_seconds=6),
-        topics=TopicSettings(**own),
+        topics=own_topics(name),
         triton=TritonSettings(url="127.0.0.1:9"),
         worker=WorkerSettings(clock=ClockSource.NONE),
     )
