@@ -158,6 +158,10 @@ def test_what_is_shown_is_what_workers_go_by(settings: Settings) -> None:
     assert "paused" in shown
     assert "paused" not in catalogue("show", "offers.yaml").output
 
+    checks = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)["checks"]
+    (found,) = [check for check in checks if check["name"] == "revision"]
+    assert (found["status"], paused["version"] in found["detail"]) == ("ok", True)
+
     # Where workers read a file, a push says that it reaches none of them.
     by_file = ("--set", "worker.catalogue_source=file")
     assert "paused" not in catalogue("show", *by_file).output

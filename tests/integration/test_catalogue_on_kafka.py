@@ -1,9 +1,12 @@
 """The catalogue's topic on Apache Kafka: of many who push at once one wins, and compaction takes no revision."""
 
 import asyncio
+import json
 import threading
 import time
 import uuid
+from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
@@ -12,12 +15,15 @@ from support.builders import catalogue, offer
 from support.embedded import Outgoing, send_records
 from support.kafka import KafkaServer
 from support.own_topics import own_topics
+from support.workers import environment
+from typer.testing import CliRunner
 
+from forestay.cli.main import app
 from forestay.core.decision.catalogue import Catalogue
 from forestay.core.errors import ForestayError
 from forestay.settings import KafkaSettings, Settings
 from forestay.shell.catalogue_pushing import Said, push, read_history
-from forestay.shell.topics import declare
+from forestay.shell.topics import admin_client, declare
 
 pytest_plugins = ("support.kafka_plugin",)
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
@@ -52,6 +58,31 @@ async def test_of_many_who_push_at_once_one_wins_and_the_others_are_told(setting
         history = await read_history(settings)
         assert history.current == shop(f"{won[0]}-{after}")
         assert history.revision == after + 1
+
+
+def test_a_topic_that_deletes_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    follows = {"FORESTAY_WORKER__CATALOGUE_SOURCE": "topic"}
+    for name, value in (environment(settings) | follows).items():
+        monkeypatch.setenv(name, value)
+
+    def look() -> dict[str, Any]:
+        checks = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)["checks"]
+        (found,) = [check for check in checks if check["name"] == "compaction"]
+        return dict(found)
+
+    assert look()["status"] == "ok"
+    by_default = ConfigResource(
+        ConfigResourceType.TOPIC, settings.topics.catalogue, configs={"cleanup.policy": "delete"}
+    )
+    with admin_client(settings.kafka) as admin:
+        admin.alter_configs([by_default])
+    found = look()
+    assert (found["status"], f"{settings.topics.catalogue} has cleanup.policy=delete" in found["detail"]) == (
+        "failed",
+        True,
+    )
+    assert f"--topic {settings.topics.catalogue} --add-config" in found["advice"]
 
 
 def test_compaction_takes_no_revision(settings: Settings) -> None:

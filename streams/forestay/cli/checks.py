@@ -15,6 +15,7 @@ from tritonclient.utils import InferenceServerException
 
 from forestay import compiled
 from forestay.catalogue_file import load_catalogue
+from forestay.cli.catalogue_changing import found_in_force
 from forestay.cli.errors import explain
 from forestay.cli.flags import use_config
 from forestay.core.errors import ConfigurationError, ForestayError
@@ -22,7 +23,7 @@ from forestay.formats import decoder_of
 from forestay.settings import CatalogueSource, Settings, TritonSettings, ValueFormat, config_file, load_settings
 from forestay.shell.permissions import Part, check_allowed, needed
 from forestay.shell.scorer import identity
-from forestay.shell.topics import admin_client, check_all, check_catalogue, partition_counts
+from forestay.shell.topics import admin_client, check_all, check_catalogue, deleting, partition_counts
 from forestay.shell.triton_clients import advice, client_options
 from forestay.trigger_file import load_triggers
 
@@ -77,6 +78,8 @@ def examine(overrides: dict[str, Any], file: Path | None = None) -> list[Check]:
             ("kafka", lambda: _kafka(settings)),
             ("permissions", lambda: _permissions(settings)),
             ("topics", lambda: _topics(settings)),
+            ("compaction", lambda: _compaction(settings)),
+            *([("revision", lambda: _revision(settings))] if _follows(settings) else []),
         ),
         *_chain(
             ("triton", lambda: _triton(settings.triton)),
@@ -142,10 +145,11 @@ def _catalogue(settings: Settings) -> str:
     except ForestayError as error:
         raise _Failed(str(error), "mend the file, or name another with --set catalogue=FILE") from error
     told = f"{settings.catalogue}: {catalogue.name}, {len(catalogue.offers)} offers, version {catalogue.digest()}"
-    if settings.worker.catalogue_source is CatalogueSource.TOPIC:
-        # The newest on the topic takes its place, and may be paused in part.
-        return f"{told}, until one is pushed; `forestay catalogue show` tells what is in force"
-    return told
+    return f"{told}, until one is pushed" if _follows(settings) else told
+
+
+def _follows(settings: Settings) -> bool:
+    return settings.worker.catalogue_source is CatalogueSource.TOPIC
 
 
 def _kafka(settings: Settings) -> str:
@@ -179,7 +183,7 @@ def _topics(settings: Settings) -> str:
     try:
         counts = partition_counts(settings.kafka, settings.topics.names)
         check_all(counts, settings.topics)
-        if settings.worker.catalogue_source is CatalogueSource.TOPIC:
+        if _follows(settings):
             check_catalogue(settings.kafka, settings.topics)
     except (ForestayError, KafkaError) as error:
         raise _Failed(explain(error) or str(error), "run `forestay topics declare`") from error
@@ -187,6 +191,28 @@ def _topics(settings: Settings) -> str:
     told = f"all {len(counts)} are there with {there} partitions each"
     # No failure: the setting is for topics yet to be made, and its default is anybody's.
     return told if there == wanted else f"{told}; topics.partitions says {wanted}, which changes none that is there"
+
+
+def _compaction(settings: Settings) -> str:
+    """Says whether users' state and the catalogue's revisions stay: a topic made by hand deletes by default."""
+    names = [settings.topics.state, *([settings.topics.catalogue] if _follows(settings) else [])]
+    wrong = deleting(settings.kafka, names)
+    if wrong:
+        told = " and ".join(f"{name} has cleanup.policy={policy}" for name, policy in wrong.items())
+        alter = " and ".join(
+            f"`kafka-configs.sh --alter --topic {name} --add-config cleanup.policy=compact`" for name in wrong
+        )
+        raise _Failed(f"{told}: what is old will be lost", f"run {alter}")
+    return f"nothing old is known to be deleted from {' and '.join(names)}"
+
+
+def _revision(settings: Settings) -> str:
+    """Says what running workers decide by."""
+    try:
+        catalogue, origin = found_in_force(settings)
+    except (ForestayError, KafkaError) as error:
+        raise _Failed(explain(error) or str(error), "see `forestay catalogue history`") from error
+    return f"{origin}: {catalogue.name}, {len(catalogue.offers)} offers, version {catalogue.digest()}"
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ source to the state. Topics that exist are never changed, only checked.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
@@ -42,7 +42,8 @@ _RETENTION: Final = {
     "ledger": 30,
 }
 #: Settings worth a look in a description.
-SHOWN_CONFIGS: Final = ("cleanup.policy", "retention.ms", "min.insync.replicas", "max.message.bytes")
+_POLICY: Final = "cleanup.policy"
+SHOWN_CONFIGS: Final = (_POLICY, "retention.ms", "min.insync.replicas", "max.message.bytes")
 _CATALOGUE: Final = "catalogue"
 _SOURCES: Final = ("clickstream", "clock", "identity", "feedback", "budget")
 
@@ -188,6 +189,21 @@ def check_catalogue(kafka: KafkaSettings, topics: TopicSettings) -> None:
         )
 
 
+def deleting(kafka: KafkaSettings, names: Sequence[str]) -> dict[str, str]:
+    """Returns the cleanup.policy of those of these topics whose old records the broker deletes.
+
+    What it does not let these credentials know (DescribeConfigs) is not among them.
+
+    Raises:
+        kafka.errors.KafkaError: no broker answers.
+    """
+    with admin_client(kafka) as admin:
+        # All configs: one that is the broker's default is not among the modified.
+        configs = _configs(admin, names, "all")
+    policies = {name: config.get(_POLICY, "") for name, config in configs.items()}
+    return {name: policy for name, policy in policies.items() if "delete" in policy}
+
+
 def describe(kafka: KafkaSettings, topics: TopicSettings) -> list[TopicDescription]:
     """Returns the topics that exist, with offsets and the lag of the workers' group."""
     with admin_client(kafka) as admin:
@@ -303,9 +319,12 @@ def _partition_counts(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str
     return {topic["name"]: len(topic["partitions"]) for topic in _metadata(admin, names)}
 
 
-def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+def _configs(
+    admin: KafkaAdminClient, names: Sequence[str], which: Literal["modified", "all"] = "modified"
+) -> dict[str, dict[str, str]]:
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    answer: dict[str, dict[str, Any]] = admin.describe_configs(resources).get("topic", {}) if resources else {}
+    found = admin.describe_configs(resources, config_filter=which) if resources else {}
+    answer: dict[str, dict[str, Any]] = found.get("topic", {})
     return {
         name: {key: str(entry["value"]) for key, entry in entries.items() if key in SHOWN_CONFIGS}
         for name, entries in answer.items()
@@ -340,12 +359,12 @@ def topic_configs(role: str, replication: int) -> dict[str, str]:
     configs = {"message.timestamp.type": "LogAppendTime" if role == "clock" else "CreateTime"}
     if role == _CATALOGUE:
         # Every revision has a key of its own and stays; what is repeated is all that goes.
-        configs |= {"cleanup.policy": "compact"}
+        configs |= {_POLICY: "compact"}
     elif role == "state":
         # A changelog is read whole at every recovery: clean it early, in segments that close daily.
-        configs |= {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.2", "segment.ms": str(DAY)}
+        configs |= {_POLICY: "compact", "min.cleanable.dirty.ratio": "0.2", "segment.ms": str(DAY)}
     else:
-        configs |= {"cleanup.policy": "delete", "retention.ms": str(_RETENTION[role] * DAY)}
+        configs |= {_POLICY: "delete", "retention.ms": str(_RETENTION[role] * DAY)}
     if replication > 2:  # noqa: PLR2004 - with three copies a write may wait for two and still survive a loss
         configs["min.insync.replicas"] = "2"
     return configs
