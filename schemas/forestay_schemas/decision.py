@@ -99,7 +99,9 @@ class Decision(Contract):
     budgets: tuple[BudgetDraw, ...] = ()
     #: What a recommendation shows, the best first; left out where nothing is filled in.
     items: tuple[Identifier, ...] = Field(default=(), exclude_if=lambda items: not items)
-    #: What the model's version made of the user; left out unless the policy asks for it.
+    #: What filled the list `next`: itself, or `popular` where there was no embedding to go by; left out of others.
+    items_by: Label | None = Field(default=None, exclude_if=lambda listed: listed is None)
+    #: What the model's version made of the user; left out unless the catalogue asks for it.
     embedding: tuple[FiniteFloat, ...] = Field(default=(), max_length=MAX_EMBEDDING, exclude_if=lambda some: not some)
     #: Left out where the policy has no prices of parity.
     parity: ParityGroup | None = Field(default=None, exclude_if=lambda group: group is None)

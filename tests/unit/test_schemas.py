@@ -127,6 +127,7 @@ OF_LATER = {
     "experiments",
     "budgets",
     "items",
+    "items_by",
     "held_until",
     "parity",
     "releases",

@@ -98,7 +98,7 @@ def compare_settings(
     first, second = Facts(), Facts()
     with progress() as tell, ExitStack() as stack:
         # Both are asked alike, so that the one can go by the other's answers.
-        embedding = any(load_configuration(one).catalogue.policy.reads_embedding for one in (base, changed))
+        embedding = any(load_configuration(one).catalogue.reads_embedding for one in (base, changed))
         scores = stack.enter_context(scores_by(way, base, recordings, embedding=embedding))
         remembered = ScoreBook(scores)
         was = rerun(
@@ -127,7 +127,7 @@ def _scores_of(
 ) -> Iterator[Scores]:
     """Yields the candidate's scores: those of the same inputs are not asked for twice; another model is asked."""
     if changed.triton != base.triton:
-        embedding = load_configuration(changed).catalogue.policy.reads_embedding
+        embedding = load_configuration(changed).catalogue.reads_embedding
         with TritonScores(changed.triton, embedding=embedding) as scores:
             yield scores
     elif way == "triton":

@@ -38,7 +38,7 @@ def run_through_core(settings: Settings, wanted: Wanted) -> Ran:
     recordings = Recordings(wanted.paths)
     with ExitStack() as stack:
         tell = stack.enter_context(progress())
-        embedding = load_configuration(settings).catalogue.policy.reads_embedding
+        embedding = load_configuration(settings).catalogue.reads_embedding
         scores = stack.enter_context(scores_by(wanted.scores, settings, recordings, embedding=embedding))
         sinks = [stack.enter_context(written(wanted.out, settings, recordings))] if wanted.out else []
         return rerun(

@@ -91,7 +91,7 @@ class RetentionApp(faust.App):
             settings.triton,
             thresholds(configuration.catalogue),
             # Asked anew for each request: a catalogue that follows may read the embedding.
-            embedding=lambda: (following or configuration.catalogue.policy).reads_embedding,
+            embedding=lambda: (following or configuration.catalogue).reads_embedding,
         )
         outside = Outside(
             self._scorer,

@@ -101,6 +101,11 @@ class Offer(Part):
         """Says whether guardrails protect users from it: transactional offers and reviews by staff are exempt."""
         return not self.transactional and self.kind is not ActionKind.REVIEW_RISK
 
+    @property
+    def lists_next(self) -> bool:
+        """Says whether it shows what the model says the user orders next."""
+        return self.kind is ActionKind.RECOMMENDATION and self.payload.get("list") == ListKind.NEXT
+
     @model_validator(mode="after")
     def _truly_transactional(self) -> Self:
         if self.transactional and self.kind not in _TRANSACTIONAL:
@@ -175,7 +180,7 @@ class PolicySettings(Part):
 
     @property
     def reads_embedding(self) -> bool:
-        """Says whether the model is to be asked for the user's embedding."""
+        """Says whether the policy asks the model for the user's embedding."""
         return self.embedding or (self.posterior is not None and self.posterior.projection is not None)
 
     def explored(self, candidates: int) -> float:
@@ -205,9 +210,28 @@ class Catalogue(Part):
     def _items_are_there(self) -> Self:
         lists = {offer.payload.get("list") for offer in self.offers if offer.kind is ActionKind.RECOMMENDATION}
         if self.items is None and (wanting := sorted(set(ListKind) & lists)):
-            message = f"the list {wanting[0]} is filled from `items`: `forestay items fit` makes such a file"
+            with_head = " --next" if wanting[0] == ListKind.NEXT else ""
+            message = f"the list {wanting[0]} is filled from `items`: `forestay items fit{with_head}` makes such a file"
             raise ValueError(message)
         return self
+
+    @field_validator("items")
+    @classmethod
+    def _head_is_there(cls, items: Items | None, others: ValidationInfo) -> Items | None:
+        # Of the field, so that the error names the line of `items`.
+        offers: list[Offer] = others.data.get("offers", [])
+        if items is not None and items.next_item is None and (wanting := [one.id for one in offers if one.lists_next]):
+            message = (
+                f"the offer {wanting[0]} shows the list next, and the file has no item head: make it with"
+                " `forestay items fit --next`"
+            )
+            raise ValueError(message)
+        return items
+
+    @property
+    def reads_embedding(self) -> bool:
+        """Says whether the model is to be asked for the user's embedding: by the policy, or to fill a list."""
+        return self.policy.reads_embedding or any(offer.lists_next for offer in self.offers)
 
     @model_validator(mode="after")
     def _unique_offers(self) -> Self:

@@ -11,7 +11,7 @@ from forestay.core.decision.policy import cost, draw
 from forestay.core.decision.reasons import why, why_so
 from forestay.core.decision.release import held_of
 from forestay.core.decision.situation import Situation, action_id_of
-from forestay.core.items.offered import offered_items
+from forestay.core.items.offered import items_by, offered_items
 from forestay.core.policy.by_rules import speaking
 from forestay.core.policy.weighing import parity_group, rules_decide, weigh
 from forestay.core.record import OutputRecord
@@ -77,6 +77,7 @@ def decide(
         timezone=None if screen.quiet is None else screen.quiet.zone,
         budgets=affordable.draws(chosen.offer_id),
         items=() if offer is None else tuple(offered_items(offer, situation, catalogue)),
+        items_by=None if offer is None else items_by(offer, situation, catalogue),
         embedding=() if situation.embedding is None else situation.embedding.numbers,
         parity=_parity(situation, catalogue, churn.rung),
     )

@@ -55,7 +55,7 @@ class Deciding:
         self._catalogue = catalogue
         self._rewards = rewards
         self._book = book
-        self._embedding = catalogue.policy.reads_embedding
+        self._embedding = catalogue.reads_embedding
         #: The catalogue's digest, which is the version of the policy.
         self.version = catalogue.digest()
         self._trials = Trials(catalogue)
@@ -67,7 +67,7 @@ class Deciding:
     def adopt(self, catalogue: Catalogue) -> None:
         """Decides by another catalogue from the next batch on; between batches nothing is left undecided."""
         self.under(catalogue)
-        self._embedding = catalogue.policy.reads_embedding
+        self._embedding = catalogue.reads_embedding
         self.version = catalogue.digest()
 
     def under(self, catalogue: Catalogue) -> None:

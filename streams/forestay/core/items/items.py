@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from forestay.core.hashing import hash64
+from forestay.core.items.next_item import NextItem
 from forestay_schemas.types import Identifier
 
 MAX_ITEMS: Final = 100_000
@@ -21,6 +22,7 @@ class ListKind(StrEnum):
     TOGETHER = "together"
     SIMILAR = "similar"
     POPULAR = "popular"
+    NEXT = "next"
 
 
 Neighbour = tuple[Identifier, Annotated[float, Field(gt=0, le=1)]]
@@ -42,6 +44,8 @@ class Items(BaseModel):
     countries: dict[str, _Ranked] = Field(default_factory=dict, max_length=300)
     together: dict[Identifier, _Neighbours] = Field(default_factory=dict, max_length=MAX_ITEMS)
     similar: dict[Identifier, _Neighbours] = Field(default_factory=dict, max_length=MAX_ITEMS)
+    #: Left out of what was fitted without a model.
+    next_item: NextItem | None = Field(default=None, exclude_if=lambda head: head is None)
 
     @cached_property
     def by_hash(self) -> dict[int, str]:

@@ -7,7 +7,7 @@ from forestay.core.decision.situation import Situation
 from forestay.core.families.distinct import Distinct, DistinctPart
 from forestay.core.feature_set import FeatureSet
 from forestay.core.items.items import ListKind
-from forestay.core.items.recommend import Taste, recommended
+from forestay.core.items.recommend import Taste, listed_by, recommended
 from forestay.core.state.user_state import UserState
 from forestay_schemas.types import ActionKind
 
@@ -35,7 +35,18 @@ def offered_items(offer: Offer, situation: Situation, catalogue: Catalogue) -> l
     if catalogue.items is None or not is_filled(offer):
         return []
     count = offer.payload.get("count", 6)
-    taste = Taste(situation.recent, situation.country)
+    taste = _taste(situation)
     unavailable = catalogue.switches.items_out_of_stock
     listed = ListKind(str(offer.payload["list"]))
     return recommended(listed, int(str(count)), taste, catalogue.items, unavailable)
+
+
+def items_by(offer: Offer, situation: Situation, catalogue: Catalogue) -> ListKind | None:
+    """Returns what filled an offer's list `next`: the model, or popularity without it; None of other lists."""
+    if catalogue.items is None or not is_filled(offer) or offer.payload["list"] != ListKind.NEXT:
+        return None
+    return listed_by(ListKind.NEXT, _taste(situation), catalogue.items)
+
+
+def _taste(situation: Situation) -> Taste:
+    return Taste(situation.recent, situation.country, situation.embedding)

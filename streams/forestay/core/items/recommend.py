@@ -1,9 +1,10 @@
-"""Which items a user is shown: neighbours of what they looked at and bought lately, then what is popular."""
+"""Which items a user is shown: what is near to what they met lately, or likely to come next; then what is popular."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
+from forestay.core.decision.answer import Embedding
 from forestay.core.hashing import hash64
 from forestay.core.items.items import ITEM_BITS, Items, ListKind, Neighbour
 
@@ -13,10 +14,14 @@ _FADING: Final = 0.9
 
 
 class Taste(NamedTuple):
-    """What is known of a user: hashes of items they met in the last 30 days, the newest last, and their country."""
+    """What is known of a user: hashes of items they met in the last 30 days, the newest last, and their country.
+
+    `embedding` is what the model has made of them, to the digits on the decision's record; None where none answered.
+    """
 
     recent: Sequence[int]
     country: str | None
+    embedding: Embedding | None = None
 
 
 def recommended(
@@ -24,7 +29,7 @@ def recommended(
 ) -> list[str]:
     """Returns at most `count` items, the best first: never one of `unavailable`, nor one the user just met.
 
-    What neighbours leave open is filled by popularity, in the user's country first. Equal scores go by item id.
+    What is left open is filled by popularity, in the user's country first. Equal scores go by item id.
     """
     met = set(taste.recent)
     ranked = _ranked(kind, taste, items)
@@ -32,26 +37,42 @@ def recommended(
     return list(islice(fitting, count))
 
 
+def listed_by(kind: ListKind, taste: Taste, items: Items) -> ListKind:
+    """Returns the list that the user is shown: popularity in the place of `next` without an embedding it can read."""
+    head = items.next_item
+    if kind is ListKind.NEXT and (head is None or not head.reads(taste.embedding)):
+        return ListKind.POPULAR
+    return kind
+
+
 def _ranked(kind: ListKind, taste: Taste, items: Items) -> Iterator[str]:
     """Yields items, each once, the best first."""
     told: set[str] = set()
     # Chained, not put together: a list has 100,000 items, and a decision looks at a few.
     for item in chain(
-        _by_neighbours(kind, taste, items), items.countries.get(taste.country or "", ()), items.popular
+        _first(listed_by(kind, taste, items), taste, items), items.countries.get(taste.country or "", ()), items.popular
     ):
         if item not in told:
             told.add(item)
             yield item
 
 
-def _by_neighbours(kind: ListKind, taste: Taste, items: Items) -> list[str]:
+def _first(kind: ListKind, taste: Taste, items: Items) -> list[str]:
+    """Returns the items that come before the popular ones."""
     if kind is ListKind.POPULAR:
         return []
-    neighbours: Mapping[str, Sequence[Neighbour]] = items.together if kind is ListKind.TOGETHER else items.similar
+    if kind is ListKind.NEXT and items.next_item is not None:
+        return items.next_item.ranked(taste.embedding, near(items.together, taste, items))
+    scores = near(items.similar if kind is ListKind.SIMILAR else items.together, taste, items)
+    return sorted(scores, key=lambda item: (-round(scores[item], 9), item))
+
+
+def near(neighbours: Mapping[str, Sequence[Neighbour]], taste: Taste, items: Items) -> dict[str, float]:
+    """Returns the scores of the neighbours of what the user met lately."""
     scores: dict[str, float] = {}
     weight = 1.0
     for hashed in list(reversed(taste.recent))[:MOST_SEEDS]:
         for item, score in neighbours.get(items.by_hash.get(hashed, ""), ()):
             scores[item] = scores.get(item, 0.0) + weight * score
         weight *= _FADING
-    return sorted(scores, key=lambda item: (-round(scores[item], 9), item))
+    return scores
