@@ -198,6 +198,7 @@ def test_a_first_event_leads_to_an_action(tmp_path: Path, models: Path, port: in
         assert f"127.0.0.1:{port}" in up.output.read_text()
         shell = Shell(tmp_path)
         assert shell.json("doctor")["ok"]
+        _a_head_of_another_model(shell, tmp_path)
         assert shell.json("send", "-", stdin=first_event())["sent"] == 1
         (decision,) = shell.json("tail", "decisions", "--from-start", "--limit", "1")
         assert (decision["user_id"], decision["churn"]["rung"]) == ("anna", "model"), decision
@@ -211,6 +212,19 @@ def test_a_first_event_leads_to_an_action(tmp_path: Path, models: Path, port: in
         up.process.send_signal(signal.SIGTERM)
         assert up.wait() == 0, up.errors
         assert up.left() == []
+
+
+def _a_head_of_another_model(shell: Shell, folder: Path) -> None:
+    """While its head is of a model that is not served, the list next is filled by popularity: the doctor says so."""
+    projection = {"version": "old", "centre": [0.0], "axes": [[1.0]]}
+    head = {"projection": projection, "weights": {"tea": [0.0, 1.0]}, "together": 1.0}
+    (folder / "items.json").write_text(json.dumps({"orders": 1, "popular": ["tea"], "next_item": head}))
+    offer = {"id": "a", "kind": "recommendation", "channel": "email", "effect": 0.1, "payload": {"list": "next"}}
+    (folder / "next.yaml").write_text(json.dumps({"name": "next", "items": "items.json", "offers": [offer]}))
+    checks = shell.json("doctor", "--set", f"catalogue={folder / 'next.yaml'}", code=1)["checks"]
+    (found,) = [check for check in checks if check["status"] == "failed"]
+    assert (found["name"], "list next was fitted to version old" in found["detail"]) == ("embedding", True)
+    assert found["advice"] == "fit again: `forestay items fit --next`"
 
 
 def _dead_letters(shell: Shell) -> None:

@@ -18,6 +18,7 @@ from forestay.catalogue_file import load_catalogue
 from forestay.cli.catalogue_changing import found_in_force
 from forestay.cli.errors import explain
 from forestay.cli.flags import use_config
+from forestay.core.decision.answer import ModelIdentity
 from forestay.core.errors import ConfigurationError, ForestayError
 from forestay.formats import decoder_of
 from forestay.settings import CatalogueSource, Settings, TritonSettings, ValueFormat, config_file, load_settings
@@ -85,6 +86,7 @@ def examine(overrides: dict[str, Any], file: Path | None = None) -> list[Check]:
             ("triton", lambda: _triton(settings.triton)),
             ("model", lambda: _model(settings.triton)),
             ("model input", lambda: _input(settings.triton)),
+            ("embedding", lambda: _embedding(settings)),
         ),
     ]
 
@@ -256,10 +258,37 @@ def _model(settings: TritonSettings) -> str:
 
 
 def _input(settings: TritonSettings) -> str:
+    model = _served(settings)
+    return f"version {model.version} reads the input this version makes; horizon {model.horizon_days} days"
+
+
+def _served(settings: TritonSettings) -> ModelIdentity:
     with _client(settings) as client:
         config = client.get_model_config(settings.model, as_json=True, client_timeout=_PATIENCE)
     try:
-        model = identity(config["config"], settings.model)
+        return identity(config["config"], settings.model)
     except ForestayError as error:
         raise _Failed(str(error), "serve the model_repository of this version") from error
-    return f"version {model.version} reads the input this version makes; horizon {model.horizon_days} days"
+
+
+def _embedding(settings: Settings) -> str:
+    """Says whether what reads the model's embedding was fitted to the version served: another's means nothing."""
+    version = _served(settings.triton).version
+    try:
+        catalogue = found_in_force(settings)[0]
+    except (ForestayError, KafkaError) as error:
+        raise _Failed(explain(error) or str(error), "mend the check of the catalogue first") from error
+    posterior, head = catalogue.policy.posterior, catalogue.items and catalogue.items.next_item
+    readers = {
+        "the policy, `forestay policy fit --embedding N`": posterior and posterior.projection,
+        "the list next, `forestay items fit --next`": head and head.projection,
+    }
+    fitted = {reader: projection.version for reader, projection in readers.items() if projection}
+    wrong = {reader: other for reader, other in fitted.items() if other != version}
+    if wrong:
+        told = "; ".join(
+            f"{reader.partition(',')[0]} was fitted to version {other}" for reader, other in wrong.items()
+        )
+        again = " and ".join(reader.partition(", ")[2] for reader in wrong)
+        raise _Failed(f"{told}; version {version} is served, and is read as the average user", f"fit again: {again}")
+    return f"read by {' and '.join(one.partition(',')[0] for one in fitted) or 'nothing in the catalogue'}"

@@ -7,13 +7,19 @@ from typing import NamedTuple
 
 from forestay.cli.console import console, print_json, table
 from forestay.cli.progress import progress
+from forestay.core.items.items import Items
+from forestay.core.rules import Rules
 from forestay.core.units import to_milliseconds
+from forestay.history.point_in_time import Tell
 from forestay.history.reading import EventFile
 from forestay.settings import Settings
 from forestay.trigger_file import load_triggers
+from forestay_training.evaluation.served import ServedModel
+from forestay_training.items.embedding import with_embeddings
 from forestay_training.items.fitting import Wished, fit_items
 from forestay_training.items.judging import judge
-from forestay_training.items.orders import read_later, read_orders
+from forestay_training.items.next_fitting import Fitted, fit_next
+from forestay_training.items.orders import Later, read_later, read_orders
 
 
 class Wanted(NamedTuple):
@@ -23,6 +29,8 @@ class Wanted(NamedTuple):
     moment: datetime | None
     most: int
     neighbours: int
+    #: The folder of the model whose item head is fitted too; None: no head.
+    model: Path | None
 
 
 def write_items(settings: Settings, wanted: Wanted, out: Path, *, as_json: bool) -> None:
@@ -33,8 +41,11 @@ def write_items(settings: Settings, wanted: Wanted, out: Path, *, as_json: bool)
         OSError: a file cannot be read or written.
     """
     with progress() as tell:
-        orders = read_orders(_files(settings, wanted), _milliseconds(wanted.moment), tell)
+        moment = _milliseconds(wanted.moment)
+        orders = read_orders(_files(settings, wanted), moment, tell)
         items = fit_items(orders, Wished(wanted.most, wanted.neighbours), tell)
+        fitted = _fitted(_embedded(settings, wanted, tell), moment, tell)
+        items = _with_head(items, fitted)
     data = items.model_dump_json().encode() + b"\n"
     out.write_bytes(data)
     found = {
@@ -45,14 +56,14 @@ def write_items(settings: Settings, wanted: Wanted, out: Path, *, as_json: bool)
         "with_neighbours": len(items.together),
         "with_titles_alike": len(items.similar),
         "countries": len(items.countries),
-    }
+    } | _told(fitted)
     if as_json:
         print_json(found)
         return
     rows = table("what", "how many", right=("how many",))
     for name, count in found.items():
         if name != "out":
-            rows.add_row(name.replace("_", " "), f"{count:,}")
+            rows.add_row(name.replace("_", " "), count if isinstance(count, str) else f"{count:,}")
     console().print(rows)
     console().print(f"{out}: name it under `items` in the catalogue")
 
@@ -69,8 +80,14 @@ def judge_items(settings: Settings, wanted: Wanted, shown: int, seed: int, *, as
     with progress() as tell:
         orders = read_orders(_files(settings, wanted), moment, tell)
         items = fit_items(orders, Wished(wanted.most, wanted.neighbours), tell)
-        later = read_later(_files(settings, wanted), moment, tell)
-        found = {"learned_from": items.orders, **judge(items, later, shown, seed)}
+        known = _embedded(settings, wanted, tell)
+        fitted = _fitted(known, moment, tell)
+        later = [one for one in known if one.at >= moment] or read_later(_files(settings, wanted), moment, tell)
+        found = {
+            "learned_from": items.orders,
+            **judge(_with_head(items, fitted), later, shown, seed),
+            **_told(fitted),
+        }
     if as_json:
         print_json(found)
         return
@@ -84,6 +101,39 @@ def judge_items(settings: Settings, wanted: Wanted, shown: int, seed: int, *, as
     )
 
 
+def _embedded(settings: Settings, wanted: Wanted, tell: Tell) -> list[Later]:
+    """Returns all orders with what the model had made of their users, if a head is wanted."""
+    if wanted.model is None:
+        return []
+    model = ServedModel.load(wanted.model)
+    files = _files(settings, wanted)
+    rules = _rules(settings)._replace(deduplicate=True)
+    return with_embeddings(read_later(files, 0, tell), files, rules, model, tell)
+
+
+def _fitted(orders: Sequence[Later], before: int | None, tell: Tell) -> Fitted | None:
+    if not orders:
+        return None
+    return fit_next([one for one in orders if before is None or one.at < before], tell)
+
+
+def _with_head(items: Items, fitted: Fitted | None) -> Items:
+    return items if fitted is None else items.model_copy(update={"next_item": fitted.head})
+
+
+def _told(fitted: Fitted | None) -> dict[str, object]:
+    if fitted is None:
+        return {}
+    return {
+        "head_model": fitted.head.projection.version,
+        "head_items": len(fitted.head.weights),
+        "head_orders": fitted.orders,
+        "head_prior": fitted.prior,
+        "head_together": fitted.head.together,
+        "head_hit_rate": round(fitted.hit_rate, 4),
+    }
+
+
 def _rate(rate: dict[str, object]) -> str:
     value, interval = rate["value"], rate["interval"]
     if not isinstance(value, float) or not isinstance(interval, list):
@@ -92,8 +142,12 @@ def _rate(rate: dict[str, object]) -> str:
 
 
 def _files(settings: Settings, wanted: Wanted) -> list[EventFile]:
-    rules = settings.engine.rules(settings.features, load_triggers(settings.triggers).rules())
+    rules = _rules(settings)
     return [EventFile(path, rules, settings.topics.clickstream) for path in wanted.events]
+
+
+def _rules(settings: Settings) -> Rules:
+    return settings.engine.rules(settings.features, load_triggers(settings.triggers).rules())
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

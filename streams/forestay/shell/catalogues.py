@@ -72,7 +72,7 @@ class Following:
         self.blind = False
         #: Whether a batch may still be under a catalogue that reads the embedding. One in work keeps its own, so it
         #: stays True once it was.
-        self.reads_embedding = configuration.catalogue.policy.reads_embedding
+        self.reads_embedding = configuration.catalogue.reads_embedding
         self._topic = topic
         self._reader = CatalogueReader(kafka, topic, History(self._check))
         #: How many of the topic's records the log has been told of.
@@ -101,7 +101,7 @@ class Following:
         self._told = working[-1] if working else 0
         self._take()
         # Nothing has been decided yet.
-        self.reads_embedding = self.current.catalogue.policy.reads_embedding
+        self.reads_embedding = self.current.catalogue.reads_embedding
         if self._reader.history.current is None:
             logger.warning("%s has no catalogue that can be worked with: that of the file holds", self._topic)
         return self
@@ -130,7 +130,7 @@ class Following:
         found = self._reader.history.current
         if found is not None and found is not self.current.catalogue:
             self.current = self.current.under(found)
-            self.reads_embedding |= found.policy.reads_embedding
+            self.reads_embedding |= found.reads_embedding
 
     async def follow(self, interval: float) -> None:
         """Looks every `interval` seconds, for ever. While the topic cannot be read, what is there holds."""

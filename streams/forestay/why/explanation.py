@@ -62,6 +62,8 @@ def _chosen(decision: Decision) -> dict[str, Any]:
         "action_id": decision.action_id,
         "propensity": decision.policy.propensity,
         "how": _how(decision),
+        "items": list(decision.items),
+        "items_by": decision.items_by,
     }
 
 

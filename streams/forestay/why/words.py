@@ -30,6 +30,13 @@ def told(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"experiment {trial['experiment']}, arm {trial['arm']}: {would}"
     chosen = found["chosen"]
     yield f"chosen: {_offer(chosen['offer_id'])} with probability {chosen['propensity']:.3g}, {_HOW[chosen['how']]}"
+    if chosen["items"]:
+        by = {
+            None: "",
+            "next": " by the model's item head",
+            "popular": " by popularity, without an embedding to go by",
+        }
+        yield f"  shows{by[chosen['items_by']]}: {', '.join(chosen['items'])}"
     yield from _outcome(found["outcome"])
     yield from _otherwise(found)
 

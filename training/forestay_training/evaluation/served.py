@@ -10,6 +10,7 @@ from google.protobuf import text_format
 from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2 as triton
 
+from forestay.core.decision.answer import EMBEDDING_DIGITS, Embedding
 from forestay.core.decision.model_input import INPUT_DIGEST, ModelInput
 from forestay.core.errors import ForestayError
 from forestay.core.units import DAY
@@ -17,6 +18,7 @@ from forestay.dataset.plan import span_text
 
 _PROBABILITY: Final = "churn_probability"
 _SURVIVAL: Final = "survival"
+_EMBEDDING: Final = "user_embedding"
 #: The parameter that says which of several versions answers (docs/shipping.md).
 _CURRENT: Final = "rollout.current"
 #: Rows of one call: a user costs least so.
@@ -67,6 +69,23 @@ class ServedModel(NamedTuple):
                 found.append(self.session.run([_SURVIVAL], some)[0][:, column])
             done(min(start + _BATCH, len(inputs.features)))
         return np.concatenate(found).astype(np.float64)
+
+    def embeddings(self, inputs: ModelInput) -> list[Embedding]:
+        """Returns what the model makes of users (N), to the digits that a decision's record has.
+
+        Raises:
+            ForestayError: it tells no embedding.
+        """
+        if _EMBEDDING not in {output.name for output in self.session.get_outputs()}:
+            raise ForestayError(
+                f"{self.folder} tells no {_EMBEDDING}: train a model, `forestay train` makes one that does"
+            )
+        found = []
+        for start in range(0, len(inputs.features), _BATCH):
+            some = {name: array[start : start + _BATCH] for name, array in inputs._asdict().items()}
+            rounded = np.round(self.session.run([_EMBEDDING], some)[0].astype(np.float64), EMBEDDING_DIGITS) + 0.0
+            found += [Embedding(self.version, tuple(row)) for row in rounded.tolist()]
+        return found
 
     def speaks_of(self, horizon: int) -> bool:
         """Says whether the model gives the probability of `horizon` (milliseconds) itself."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forestay.core.hashing import hash64
 from forestay.core.items.items import ITEM_BITS, Items, ListKind
@@ -25,7 +26,9 @@ def judge(items: Items, later: Sequence[Later], shown: int, seed: int) -> dict[s
     warm = np.array([bool(one.met) for one in orders], dtype=bool)
     found: dict[str, Any] = {"orders": len(orders), "with_taste": int(warm.sum()), "shown": shown, "lists": {}}
     for kind in ListKind:
-        hits = np.array([_hit(kind, one, items, shown) for one in orders], dtype=float)
+        if kind is ListKind.NEXT and items.next_item is None:
+            continue
+        hits = hits_of(kind, items, orders, shown)
         found["lists"][str(kind)] = {
             "all": _rate(hits, users, seed),
             "with_taste": _rate(hits[warm], users[warm], seed),
@@ -33,8 +36,13 @@ def judge(items: Items, later: Sequence[Later], shown: int, seed: int) -> dict[s
     return found
 
 
+def hits_of(kind: ListKind, items: Items, orders: Sequence[Later], shown: int) -> NDArray[np.float64]:
+    """Returns 1 for each order (N,) that has at least one of the items a list shows, 0 for the others."""
+    return np.array([_hit(kind, one, items, shown) for one in orders], dtype=float)
+
+
 def _hit(kind: ListKind, one: Later, items: Items, shown: int) -> bool:
-    taste = Taste([hash64(item) & ITEM_BITS for item in one.met], one.country)
+    taste = Taste([hash64(item) & ITEM_BITS for item in one.met], one.country, one.embedding)
     return not one.ordered.isdisjoint(recommended(kind, shown, taste, items))
 
 

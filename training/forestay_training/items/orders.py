@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from forestay.core.decision.answer import Embedding
 from forestay.core.errors import ForestayError
 from forestay.core.event import PURCHASE, Event
 from forestay.core.units import DAY
@@ -47,12 +48,17 @@ class Orders(NamedTuple):
 
 
 class Later(NamedTuple):
-    """An order to be foreseen: whose, where, what was met in the 30 days before (newest last), what was ordered."""
+    """An order to be foreseen: whose, when (ms), where, what they met in 30 days (newest last), and ordered.
+
+    `embedding` is what the model had made of the user right before, where it was asked and there was something.
+    """
 
     user: str
+    at: int
     country: str | None
     met: list[str]
     ordered: frozenset[str]
+    embedding: Embedding | None = None
 
 
 class _Met(NamedTuple):
@@ -114,7 +120,8 @@ def read_later(files: Sequence[EventFile], since: int, tell: Tell) -> list[Later
         mentions.sort()
     later = sorted(found.items(), key=lambda one: (one[1][0], one[0]))
     return [
-        Later(user, country, _before(met[user], at), frozenset(ordered)) for _, (at, user, country, ordered) in later
+        Later(user, at, country, _before(met[user], at), frozenset(ordered))
+        for _, (at, user, country, ordered) in later
     ]
 
 

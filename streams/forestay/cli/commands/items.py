@@ -10,7 +10,8 @@ _HELP = """
 Learn what goes with what, for recommendations that fill themselves.
 
 A catalogue with `items: FILE` may have offers of the kind recommendation whose `list` is `together` (ordered together
-with what the user met lately), `similar` (titled alike) or `popular`. docs/actions.md says more.
+with what the user met lately), `similar` (titled alike), `next` (what the churn model says is ordered next) or
+`popular`. docs/actions.md says more.
 """
 app = typer.Typer(no_args_is_help=True, help=_HELP, rich_markup_mode="markdown")
 
@@ -22,6 +23,13 @@ _Events = Annotated[
 ]
 _Most = Annotated[int, typer.Option(min=1, max=100_000, help="The most ordered items are kept.")]
 _Neighbours = Annotated[int, typer.Option(min=1, max=50, help="Neighbours kept of each item.")]
+_Next = Annotated[
+    bool, typer.Option("--next", help="Fit the item head of the model too, for the list `next`: minutes.")
+]
+_Model = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="The model served, whose embedding of users the item head reads.")
+]
+_SERVED = Path("model_repository/churn_transformer")
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -41,24 +49,30 @@ def fit(
     ] = None,
     most: _Most = 5_000,
     neighbours: _Neighbours = 10,
+    head: _Next = False,
+    model: _Model = _SERVED,
     as_json: _Json = False,
 ) -> None:
     """Write the file that a catalogue names under `items`.
 
     Items ordered together: the cosine of their orders, shrunk where a pair is rare. Items alike: the cosine of the
-    TF-IDF weights of their titles. Needs the extra train.
+    TF-IDF weights of their titles. With --next also what users order next, by the embedding that the served model has
+    of them: it holds for that version of the model alone. Needs the extra train.
 
     **Examples**
 
     ```
     forestay items fit --events march.parquet --events april.parquet --out items.json
+    forestay items fit --events orders.parquet --next
     forestay items show 85123A --items items.json
     ```
     """
     from forestay.cli.flags import settings_of
     from forestay.cli.item_lists import Wanted, write_items
 
-    write_items(settings_of(ctx), Wanted(events, before, most, neighbours), out, as_json=as_json)
+    write_items(
+        settings_of(ctx), Wanted(events, before, most, neighbours, model if head else None), out, as_json=as_json
+    )
 
 
 @app.command()
@@ -70,6 +84,8 @@ def evaluate(
     shown: Annotated[int, typer.Option(min=1, max=50, help="Items shown.")] = 10,
     most: _Most = 5_000,
     neighbours: _Neighbours = 10,
+    head: _Next = False,
+    model: _Model = _SERVED,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 1,
     as_json: _Json = False,
 ) -> None:
@@ -87,7 +103,8 @@ def evaluate(
     from forestay.cli.flags import settings_of
     from forestay.cli.item_lists import Wanted, judge_items
 
-    judge_items(settings_of(ctx), Wanted(events, since, most, neighbours), shown, seed, as_json=as_json)
+    wanted = Wanted(events, since, most, neighbours, model if head else None)
+    judge_items(settings_of(ctx), wanted, shown, seed, as_json=as_json)
 
 
 @app.command()

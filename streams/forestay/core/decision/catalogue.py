@@ -211,7 +211,9 @@ class Catalogue(Part):
         lists = {offer.payload.get("list") for offer in self.offers if offer.kind is ActionKind.RECOMMENDATION}
         if self.items is None and (wanting := sorted(set(ListKind) & lists)):
             with_head = " --next" if wanting[0] == ListKind.NEXT else ""
-            message = f"the list {wanting[0]} is filled from `items`: `forestay items fit{with_head}` makes such a file"
+            message = (
+                f"the list {wanting[0]} is filled from `items`: `forestay items fit{with_head}` makes such a file"
+            )
             raise ValueError(message)
         return self
 
@@ -220,7 +222,11 @@ class Catalogue(Part):
     def _head_is_there(cls, items: Items | None, others: ValidationInfo) -> Items | None:
         # Of the field, so that the error names the line of `items`.
         offers: list[Offer] = others.data.get("offers", [])
-        if items is not None and items.next_item is None and (wanting := [one.id for one in offers if one.lists_next]):
+        if (
+            items is not None
+            and items.next_item is None
+            and (wanting := [one.id for one in offers if one.lists_next])
+        ):
             message = (
                 f"the offer {wanting[0]} shows the list next, and the file has no item head: make it with"
                 " `forestay items fit --next`"

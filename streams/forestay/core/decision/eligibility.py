@@ -7,7 +7,7 @@ from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.policy import cost
 from forestay.core.decision.review_risk import signals
 from forestay.core.decision.situation import Situation
-from forestay.core.items.offered import is_filled, offered_items
+from forestay.core.items.offered import anything_offered, is_filled
 from forestay.core.units import to_milliseconds
 from forestay_schemas.types import ActionKind, TriggerKind
 
@@ -55,7 +55,7 @@ def _not_there(offer: Offer, now: int, catalogue: Catalogue) -> Iterator[str]:
 
 def _nothing_to_show(offer: Offer, situation: Situation, catalogue: Catalogue) -> bool:
     """Says whether the offer is a list that is filled in here, and nothing fits the user."""
-    return is_filled(offer) and not offered_items(offer, situation, catalogue)
+    return is_filled(offer) and not anything_offered(offer, situation, catalogue)
 
 
 def _margin(offer: Offer, situation: Situation, catalogue: Catalogue) -> float:

@@ -1,6 +1,6 @@
 """The item head: what the user orders next, from what the frozen model has made of them (`docs/actions.md`)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Final, Self
 
@@ -17,6 +17,8 @@ Vector = NDArray[np.float64]
 MAX_HEAD_ITEMS: Final = 5_000
 #: Digits of a score that count: what differs by less is a matter of how a machine sums.
 _DIGITS: Final = 9
+#: So many items are sorted first: a list shows fewer, and of those a user has met some.
+_FEW: Final = 64
 _Weights = tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...]
 
 
@@ -51,8 +53,8 @@ class NextItem(BaseModel):
             and len(embedding.numbers) == len(projection.centre)
         )
 
-    def ranked(self, embedding: Embedding | None, together: Mapping[str, float]) -> list[str]:
-        """Returns the M items, the most likely first; equal scores go by item id.
+    def ranked(self, embedding: Embedding | None, together: Mapping[str, float]) -> Iterator[str]:
+        """Yields the M items, the most likely first; equal scores go by item id.
 
         `together` has the scores of items ordered together with what the user met. An embedding that the head does
         not read is taken for that of the average user: ask `reads` first.
@@ -63,8 +65,15 @@ class NextItem(BaseModel):
             place = self._places.get(item)
             if place is not None:
                 scores[place] += self.together * score
-        order = np.argsort(-np.round(scores, _DIGITS), kind="stable")
-        return [self._names[place] for place in order.tolist()]
+        yield from self._best_first(np.round(scores, _DIGITS))
+
+    def _best_first(self, scores: Vector) -> Iterator[str]:
+        """Sorts the best few, and the others only for who asks for more than those."""
+        least = -np.inf if len(scores) <= _FEW else np.partition(scores, -_FEW)[-_FEW]
+        for places in (np.flatnonzero(scores >= least), np.flatnonzero(scores < least)):
+            order = np.argsort(-scores[places], kind="stable")
+            for place in places[order].tolist():
+                yield self._names[place]
 
     @cached_property
     def _names(self) -> list[str]:

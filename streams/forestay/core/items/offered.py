@@ -6,7 +6,7 @@ from forestay.core.decision.catalogue import Catalogue, Offer
 from forestay.core.decision.situation import Situation
 from forestay.core.families.distinct import Distinct, DistinctPart
 from forestay.core.feature_set import FeatureSet
-from forestay.core.items.items import ListKind
+from forestay.core.items.items import Items, ListKind
 from forestay.core.items.recommend import Taste, listed_by, recommended
 from forestay.core.state.user_state import UserState
 from forestay_schemas.types import ActionKind
@@ -34,11 +34,22 @@ def offered_items(offer: Offer, situation: Situation, catalogue: Catalogue) -> l
     """Returns the items the offer shows the user, the best first; none if its list is the receiver's to fill."""
     if catalogue.items is None or not is_filled(offer):
         return []
-    count = offer.payload.get("count", 6)
-    taste = _taste(situation)
-    unavailable = catalogue.switches.items_out_of_stock
-    listed = ListKind(str(offer.payload["list"]))
-    return recommended(listed, int(str(count)), taste, catalogue.items, unavailable)
+    count = int(str(offer.payload.get("count", 6)))
+    return _shown(ListKind(str(offer.payload["list"])), count, situation, catalogue.items, catalogue)
+
+
+def anything_offered(offer: Offer, situation: Situation, catalogue: Catalogue) -> bool:
+    """Says whether `offered_items` has any; mostly a popular one tells, without ranking the others."""
+    if catalogue.items is None or not is_filled(offer):
+        return False
+    return any(
+        _shown(listed, 1, situation, catalogue.items, catalogue)
+        for listed in (ListKind.POPULAR, ListKind(str(offer.payload["list"])))
+    )
+
+
+def _shown(listed: ListKind, count: int, situation: Situation, items: Items, catalogue: Catalogue) -> list[str]:
+    return recommended(listed, count, _taste(situation), items, catalogue.switches.items_out_of_stock)
 
 
 def items_by(offer: Offer, situation: Situation, catalogue: Catalogue) -> ListKind | None:

@@ -1,6 +1,6 @@
 """Which items a user is shown: what is near to what they met lately, or likely to come next; then what is popular."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
@@ -50,17 +50,19 @@ def _ranked(kind: ListKind, taste: Taste, items: Items) -> Iterator[str]:
     told: set[str] = set()
     # Chained, not put together: a list has 100,000 items, and a decision looks at a few.
     for item in chain(
-        _first(listed_by(kind, taste, items), taste, items), items.countries.get(taste.country or "", ()), items.popular
+        _first(listed_by(kind, taste, items), taste, items),
+        items.countries.get(taste.country or "", ()),
+        items.popular,
     ):
         if item not in told:
             told.add(item)
             yield item
 
 
-def _first(kind: ListKind, taste: Taste, items: Items) -> list[str]:
+def _first(kind: ListKind, taste: Taste, items: Items) -> Iterable[str]:
     """Returns the items that come before the popular ones."""
     if kind is ListKind.POPULAR:
-        return []
+        return ()
     if kind is ListKind.NEXT and items.next_item is not None:
         return items.next_item.ranked(taste.embedding, near(items.together, taste, items))
     scores = near(items.similar if kind is ListKind.SIMILAR else items.together, taste, items)
