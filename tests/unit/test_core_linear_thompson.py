@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.builders import NO_BUDGETS, catalogue, offer, situation
@@ -86,6 +86,8 @@ def exact(means: list[float], deviations: list[float]) -> list[float]:
 
 
 @settings(deadline=None, max_examples=60)
+@example([(0.0, 1.0), (0.0, 1.0), (0.0, 1.0), (1.0, 1.0)])
+@example([(3.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (1.0, 1.0)])
 @given(st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 1.5).map(lambda power: 10**power)), min_size=1, max_size=5))
 def test_probabilities_are_those_of_the_integral(arms: list[tuple[float, float]]) -> None:
     means, deviations = [mean for mean, _ in arms], [deviation for _, deviation in arms]
