@@ -31,6 +31,8 @@ _BUDGETED: Final = 0.5
 _EXPLORING: Final = 0.06
 _PRIOR_DECISIONS: Final = 10.0
 _DRAWS: Final = 300
+#: The world of the log that candidates are valued by: other users, other luck than those a learner has learned from.
+_ELSEWHERE: Final = 1 << 32
 
 
 class Size(NamedTuple):
@@ -89,11 +91,13 @@ def one_seed(rhythm: Rhythm, effects: Effects, size: Size, seed: int) -> Seen:
     daily = max(1, round(100 * _BUDGETED * sum(one.spent for one in runs["believed"].judged) / size.days))
     world = World(rhythm, effects, size.users, size.days, seed)
     limited = run(world, effects, _catalogue(effects, "believed", daily), size.days, None, PERIOD)
+    elsewhere = World(rhythm, effects, size.users, size.days, seed + _ELSEWHERE)
+    logged = run(elsewhere, effects, _catalogue(effects, "random"), size.days, None, PERIOD)
     return Seen(
         seed,
         runs["believed"].orders,
         {name: list(_periods(one.judged, size.days)) for name, one in runs.items()},
-        [_covered(runs["random"], name, candidate, seed) for name, candidate in candidates.items()],
+        [_covered(logged, name, candidate, seed) for name, candidate in candidates.items()],
         paced(limited.judged, daily),
     )
 
