@@ -278,7 +278,9 @@ def _embedding(settings: Settings) -> str:
         catalogue = found_in_force(settings)[0]
     except (ForestayError, KafkaError) as error:
         raise _Failed(explain(error) or str(error), "mend the check of the catalogue first") from error
-    posterior, head = catalogue.policy.posterior, catalogue.items and catalogue.items.next_item
+    posterior, items = catalogue.policy.posterior, catalogue.items
+    # A head that no offer shows is none that is read.
+    head = items.next_item if items and any(offer.lists_next for offer in catalogue.offers) else None
     readers = {
         "the policy, `forestay policy fit --embedding N`": posterior and posterior.projection,
         "the list next, `forestay items fit --next`": head and head.projection,
