@@ -288,9 +288,11 @@ def test_the_doctor_says_what_is_missing(tmp_path: Path) -> None:
         "kafka": "failed",
         "permissions": "skipped",
         "topics": "skipped",
+        "compaction": "skipped",
         "triton": "failed",
         "model": "skipped",
         "model input": "skipped",
+        "embedding": "skipped",
     }
     assert "forestay up" in checks["kafka"]["advice"]
     assert "forestay up" in checks["triton"]["advice"]
